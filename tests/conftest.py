@@ -1,0 +1,7 @@
+"""Settings of the whole test run, the chapters' kernels included."""
+
+import os
+
+# Two pytest workers on two cores: more threads each would only wait for one another.
+# The kept outputs are made with one thread too (book/_tools/execute.py).
+os.environ.setdefault("OMP_NUM_THREADS", "1")

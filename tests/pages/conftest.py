@@ -1,0 +1,99 @@
+"""What the page tests share: the built book, a server for it, and a browser."""
+
+import functools
+import os
+import shutil
+import threading
+import warnings
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from building import ROOT, build
+from filelock import FileLock
+from page_checks import Watch
+from playwright.sync_api import sync_playwright
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+MAC_CHROME = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+MISSING = (
+    "CHROMIUM IS MISSING: NO PAGE WAS LOOKED AT IN A BROWSER. "
+    "Install chromium (apt-get install chromium), or name one in the variable CHROMIUM."
+)
+QUIET = (
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+def find_chromium():
+    named = [os.environ.get("CHROMIUM"), *map(shutil.which, BROWSERS), MAC_CHROME]
+    return next((path for path in named if path and Path(path).exists()), None)
+
+
+@pytest.fixture(scope="session")
+def html(tmp_path_factory):
+    """The folder of the book's pages, built once for all workers."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    with FileLock(shared / "book.lock"):
+        done = shared / "book" / "built"
+        if not done.exists():
+            code, printed = build(ROOT, shared / "book")
+            assert code == 0, f"the book does not build:\n{printed}"
+            done.touch()
+    return shared / "book" / "_build" / "html"
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="session")
+def served(html):
+    """The address under which the pages are served on this machine."""
+    handler = functools.partial(Quiet, directory=html)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+# Not for the whole session: its event loop must be gone before notebooks run in this process.
+@pytest.fixture(scope="module")
+def browser():
+    path = find_chromium()
+    if path is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(MISSING)
+        warnings.warn(MISSING, stacklevel=1)
+        pytest.skip(MISSING)
+    as_root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=[*QUIET, *as_root])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def open_page(browser):
+    """Return a function that opens an address and returns the page with what it did."""
+    contexts = []
+
+    def open_page(address, theme="light", width=1280):
+        viewport = {"width": width, "height": 900}
+        contexts.append(browser.new_context(color_scheme=theme, viewport=viewport))
+        page = contexts[-1].new_page()
+        page.watch = Watch(page, address)
+        page.goto(address)
+        page.evaluate("document.fonts.ready.then(() => true)")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()

@@ -1,0 +1,118 @@
+"""What must hold for a page in a browser. Each check returns the faults it finds, in words."""
+
+import json
+from pathlib import Path
+
+AXE = Path(__file__).parents[2] / "book" / "node_modules" / "axe-core" / "axe.min.js"
+# Rules of axe that may be broken, each with its reason. Nothing is on the list.
+ALLOWED: dict[str, str] = {}
+COLOUR_RULES = ["color-contrast", "link-in-text-block"]
+
+RAW_MATHS = r"""() => {
+  const found = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const node = walker.currentNode;
+    if (node.parentElement.closest("pre, code, script, style, .katex, textarea")) continue;
+    const raw = node.data.match(/\$[^$\n]+\$|\$\$|\\\(|\\\[|\\begin\{/);
+    if (raw) found.push(node.data.trim().slice(0, 80));
+  }
+  return found;
+}"""
+KATEX_ERRORS = '() => [...document.querySelectorAll(".katex-error")].map(e => e.textContent)'
+IMAGES = """() => [...document.images]
+  .filter(image => !image.closest("[aria-hidden=true]"))
+  .map(image => [image.getAttribute("src"), image.getAttribute("alt")])"""
+HEADINGS = """() => [...document.querySelectorAll("h1, h2, h3, h4, h5, h6")]
+  .filter(heading => heading.checkVisibility())
+  .map(heading => [Number(heading.tagName[1]), heading.textContent.trim()])"""
+# A fault only where the page itself scrolls; then the elements that stick out help to find it.
+TOO_WIDE = """() => {
+  const width = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth <= width) return [];
+  const boxes = "pre, .pst-scrollable-table-container, div.math, .output";
+  const wide = [...document.body.querySelectorAll("*")].filter(
+    e => e.getBoundingClientRect().right > width + 1 && !e.parentElement.closest(boxes));
+  return wide.slice(0, 5).map(e => `<${e.tagName.toLowerCase()} class="${e.className}">`
+    + ` ${e.textContent.trim().slice(0, 40)}`).concat([""]).slice(0, 5);
+}"""
+
+
+class Watch:
+    """Notes what a page writes to the console and which addresses it asks for."""
+
+    def __init__(self, page, address):
+        self.faults = []
+        self.home = address.split("/", 3)[:3] if address.startswith("http") else ["file:"]
+        page.on("console", self.note_message)
+        page.on("pageerror", lambda error: self.faults.append(f"script error: {error}"))
+        page.on("request", self.note_request)
+        page.on("requestfailed", lambda request: self.faults.append(f"not found: {request.url}"))
+        page.on("response", self.note_response)
+
+    def note_message(self, message):
+        if message.type in ("error", "warning"):
+            self.faults.append(f"console {message.type}: {message.text}")
+
+    def note_request(self, request):
+        inside = "/".join(self.home) + "/"
+        if not request.url.startswith((inside, "data:", "blob:", "about:")):
+            self.faults.append(f"request to another place: {request.url}")
+
+    def note_response(self, response):
+        if response.status >= 400:
+            self.faults.append(f"answer {response.status}: {response.url}")
+
+
+def maths_faults(page):
+    raw = [f"formula not typeset: {text!r}" for text in page.evaluate(RAW_MATHS)]
+    return raw + [f"KaTeX cannot typeset: {text}" for text in page.evaluate(KATEX_ERRORS)]
+
+
+def image_faults(page):
+    faults = []
+    for source, alt in page.evaluate(IMAGES):
+        # Without an alt text Sphinx writes the file's name in its place.
+        if not alt or alt.endswith((".png", ".svg", ".jpg")):
+            faults.append(
+                f"image without alt text: {source}. In a notebook, set the cell's metadata "
+                '"mystnb": {"image": {"alt": "what the figure shows"}}.'
+            )
+    return faults
+
+
+def heading_faults(page):
+    headings, faults = page.evaluate(HEADINGS), []
+    levels = [level for level, _ in headings]
+    if levels.count(1) != 1:
+        faults.append(f"{levels.count(1)} headings of level 1 instead of one")
+    before = 0
+    for level, text in headings:
+        if level > before + 1:
+            faults.append(f"heading {text!r} has level {level} after level {before}")
+        before = level
+    return faults
+
+
+def width_faults(page):
+    """Faults of a page as wide as its window is now."""
+    return [f"sticks out sideways: {what}" for what in page.evaluate(TOO_WIDE)]
+
+
+def accessibility_faults(page, only_colours=False):
+    """Run axe; `only_colours` is enough for a page whose structure has been looked at."""
+    if not AXE.exists():
+        raise FileNotFoundError(f"{AXE} is missing: run `npm ci` in book/")
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    # Preloading would fetch the style sheets again, which a browser refuses for a folder.
+    options = {"preload": False, "rules": {"label-content-name-mismatch": {"enabled": True}}}
+    if only_colours:
+        options = {"preload": False, "runOnly": {"type": "rule", "values": COLOUR_RULES}}
+    result = page.evaluate(f"() => axe.run(document, {json.dumps(options)})")
+    return [
+        f"axe {violation['id']}: {violation['help']}: {node['html'][:120]} "
+        f"({node['failureSummary'].splitlines()[-1].strip()})"
+        for violation in result["violations"]
+        if violation["id"] not in ALLOWED
+        for node in violation["nodes"][:3]
+    ]

@@ -1,0 +1,49 @@
+"""No link inside the book leads nowhere; and the check for it works."""
+
+import pytest
+from building import EXTRA, NOTEBOOKS, PAGES
+from link_checks import dangling_links
+
+PAGE = '<h1 id="top">Title</h1><a href="{link}">there</a>'
+
+
+def test_no_link_of_the_book_dangles(html):
+    assert dangling_links(html) == []
+
+
+def test_every_built_page_is_tested(html):
+    built = {path.relative_to(html).with_suffix("").as_posix() for path in html.rglob("*.html")}
+    assert built - {"index"} == {*PAGES, *EXTRA}
+
+
+def test_without_an_address_nothing_points_at_one(html):
+    for name in PAGES:
+        page = (html / f"{name}.html").read_text(encoding="utf-8")
+        assert "colab.research.google.com/github" not in page
+        assert ">repository</a>" not in page
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_notebook_can_be_downloaded(html, name):
+    assert (html / "_sources" / f"{name}.ipynb").is_file()
+
+
+@pytest.mark.parametrize("link", ["other.html", "#top", "b/c.html#top", "https://example.org/x"])
+def test_good_link_passes(tmp_path, link):
+    write_site(tmp_path, link)
+    assert dangling_links(tmp_path) == []
+
+
+@pytest.mark.parametrize("link", ["othr.html", "#tip", "b/c.html#tip", "/other.html", "b"])
+def test_dangling_link_is_found(tmp_path, link):
+    write_site(tmp_path, link)
+    faults = dangling_links(tmp_path)
+    assert len(faults) == 1
+    assert link in faults[0]
+
+
+def write_site(folder, link):
+    (folder / "b").mkdir()
+    (folder / "index.html").write_text(PAGE.format(link=link))
+    (folder / "other.html").write_text(PAGE.format(link="index.html"))
+    (folder / "b" / "c.html").write_text(PAGE.format(link="../index.html"))
