@@ -1,0 +1,167 @@
+"""Convolutions, shortcuts and the basic block: what a residual network is stacked from.
+
+Parameter names are torchvision's (`conv1`, `bn1`, `downsample.0`, ...), so its weights load
+into these modules unrenamed.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = [
+    "SHORTCUTS",
+    "BasicBlock",
+    "PadShortcut",
+    "conv1x1",
+    "conv3x3",
+    "make_shortcut",
+]
+
+SHORTCUTS = ("A", "B", "C")
+
+
+def check_positive(**arguments: int) -> None:
+    """Raise an error that names the first argument which is not a positive whole number.
+
+    Raises:
+        TypeError: an argument is not an `int`.
+        ValueError: an argument is below 1.
+    """
+    for name, value in arguments.items():
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"{name} must be a whole number of at least 1, got {value!r}")
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
+
+
+def conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
+    """3×3 convolution with padding 1 and no bias.
+
+    Shapes: (N, in_channels, H, W) to (N, out_channels, ⌈H/stride⌉, ⌈W/stride⌉).
+
+    No bias, because the batch norm that follows subtracts the mean and would cancel it
+    (Ioffe and Szegedy 2015, section 3.2).
+
+    Raises:
+        TypeError, ValueError: an argument is not a positive whole number.
+    """
+    check_positive(in_channels=in_channels, out_channels=out_channels, stride=stride)
+    return nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False)
+
+
+def conv1x1(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
+    """1×1 convolution with no bias: a linear map of the channels at each position.
+
+    Shapes: (N, in_channels, H, W) to (N, out_channels, ⌈H/stride⌉, ⌈W/stride⌉).
+
+    Raises:
+        TypeError, ValueError: an argument is not a positive whole number.
+    """
+    check_positive(in_channels=in_channels, out_channels=out_channels, stride=stride)
+    return nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False)
+
+
+class PadShortcut(nn.Module):
+    """Option A of He et al. 2015, section 3.3: subsample, and pad the new channels with zeros.
+
+    Shapes: (N, in_channels, H, W) to (N, out_channels, ⌈H/stride⌉, ⌈W/stride⌉). No parameters.
+
+    The paper does not say on which side the zeros go; here they follow the old channels.
+
+    Raises:
+        TypeError, ValueError: an argument is not a positive whole number.
+        ValueError: `out_channels` is smaller than `in_channels`, which padding cannot do.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1):
+        super().__init__()
+        check_positive(in_channels=in_channels, out_channels=out_channels, stride=stride)
+        if out_channels < in_channels:
+            raise ValueError(
+                f"out_channels must be at least in_channels ({in_channels}) for shortcut 'A', "
+                f"which can only add channels, got {out_channels}"
+            )
+        self.new_channels = out_channels - in_channels
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x[:, :, :: self.stride, :: self.stride]
+        return F.pad(x, (0, 0, 0, 0, 0, self.new_channels))
+
+
+def make_shortcut(
+    in_channels: int, out_channels: int, stride: int = 1, shortcut: str = "B"
+) -> nn.Module:
+    """Shortcut of a block, by one of the paper's three options.
+
+    Shapes: (N, in_channels, H, W) to (N, out_channels, ⌈H/stride⌉, ⌈W/stride⌉).
+
+    The options are those of He et al. 2015, section 3.3:
+
+    - `"A"`: identity; where the shape changes, subsampling and zero padding. No parameters.
+    - `"B"`: identity; where the shape changes, a projection (1×1 convolution, batch norm).
+    - `"C"`: a projection in every block.
+
+    The paper does not mention the batch norm after the projection; torchvision and the authors'
+    own release have it, so it stands here too.
+
+    Raises:
+        TypeError, ValueError: a number is not a positive whole number.
+        ValueError: the option is unknown, or option A would have to drop channels.
+    """
+    check_positive(in_channels=in_channels, out_channels=out_channels, stride=stride)
+    if shortcut not in SHORTCUTS:
+        raise ValueError(f"shortcut must be one of {', '.join(SHORTCUTS)}, got {shortcut!r}")
+    same_shape = stride == 1 and in_channels == out_channels
+    if same_shape and shortcut != "C":
+        return nn.Identity()
+    if shortcut == "A":
+        return PadShortcut(in_channels, out_channels, stride)
+    return nn.Sequential(conv1x1(in_channels, out_channels, stride), nn.BatchNorm2d(out_channels))
+
+
+class BasicBlock(nn.Module):
+    """Two 3×3 convolutions and a shortcut around both (He et al. 2015, Fig. 2 and Fig. 5 left).
+
+    Computes ReLU(F(x) + shortcut(x)) with F = bn2 ∘ conv2 ∘ ReLU ∘ bn1 ∘ conv1.
+
+    Shapes: (N, in_channels, H, W) to (N, out_channels, ⌈H/stride⌉, ⌈W/stride⌉).
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        stride: stride of the first convolution and of the shortcut.
+        shortcut: option "A", "B" or "C", see `make_shortcut`; a plain block does not look at it.
+        residual: False leaves the addition and the shortcut out; that is the block's plain twin.
+
+    Raises:
+        TypeError, ValueError: a number is not a positive whole number.
+        ValueError: the shortcut option is unknown, or option A would have to drop channels.
+    """
+
+    expansion = 1
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int = 1,
+        *,
+        shortcut: str = "B",
+        residual: bool = True,
+    ):
+        super().__init__()
+        self.conv1 = conv3x3(in_channels, out_channels, stride)
+        self.bn1 = nn.BatchNorm2d(out_channels)
+        self.conv2 = conv3x3(out_channels, out_channels)
+        self.bn2 = nn.BatchNorm2d(out_channels)
+        self.residual = residual
+        if residual:
+            # torchvision's name; where the shapes agree it is the identity and holds no weights.
+            self.downsample = make_shortcut(in_channels, out_channels, stride, shortcut)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = F.relu(self.bn1(self.conv1(x)), inplace=True)  # (N, out_channels, H/s, W/s)
+        out = self.bn2(self.conv2(out))  # (N, out_channels, H/s, W/s)
+        if self.residual:
+            out += self.downsample(x)
+        return F.relu(out, inplace=True)

@@ -1,0 +1,144 @@
+"""Watch a module run: which layers it calls, what goes into each and what comes out.
+
+Layers are seen at PyTorch's own functions, so it makes no difference whether the reader wrote
+`nn.Conv2d` or `F.conv2d`, and what the attributes are called.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+CONVOLUTION = "convolution"
+BATCH_NORM = "batch norm"
+
+# What kind of layer a function is, and the names of its arguments by position.
+_LAYERS = {
+    torch.conv2d: (CONVOLUTION, "input weight bias stride padding dilation groups"),
+    F.batch_norm: (
+        BATCH_NORM,
+        "input running_mean running_var weight bias training momentum eps",
+    ),
+    torch.batch_norm: (
+        BATCH_NORM,
+        "input weight bias running_mean running_var training momentum eps cudnn_enabled",
+    ),
+    F.group_norm: ("group norm", "input num_groups weight bias eps"),
+    F.layer_norm: ("layer norm", "input normalized_shape weight bias eps"),
+    F.instance_norm: (
+        "instance norm",
+        "input running_mean running_var weight bias use_input_stats momentum eps",
+    ),
+}
+
+
+@dataclass(eq=False)
+class Call:
+    """One call of one layer. Input and output are copies made at that moment."""
+
+    kind: str
+    function: Callable[..., Tensor]
+    arguments: dict[str, Any]
+    input: Tensor
+    output: Tensor
+    number: int
+    after: frozenset[int]  # numbers of the calls that the input depends on
+
+    def again(self, x: Tensor) -> Tensor:
+        """The same layer, with the same weights, on another input."""
+        return self.function(x, **self.arguments)
+
+    @property
+    def weight(self) -> Tensor | None:
+        return self.arguments.get("weight")
+
+
+@dataclass
+class Run:
+    """One run of a module: its input before and after, its output or error, its layers' calls."""
+
+    x: Tensor
+    x_after: Tensor
+    output: Any
+    error: Exception | None
+    calls: list[Call] = field(default_factory=list)
+
+    def of_kind(self, kind: str) -> list[Call]:
+        return [call for call in self.calls if call.kind == kind]
+
+    @property
+    def norms(self) -> list[Call]:
+        return [call for call in self.calls if call.kind != CONVOLUTION]
+
+
+def observe(module: Callable, x: Tensor, seed: int = 0) -> Run:
+    """Run `module` on a copy of `x` without gradients. An error ends up in the result."""
+    given, output, error = x.clone(), None, None
+    torch.manual_seed(seed)
+    with torch.no_grad(), _Observer() as observer:
+        try:
+            output = module(given)
+        except Exception as raised:
+            error = raised
+    if isinstance(output, Tensor):
+        output = output.detach().clone()
+    return Run(snapshot(x), snapshot(given), output, error, observer.calls)
+
+
+def snapshot(tensor: Tensor) -> Tensor:
+    """A copy that later in-place changes do not reach, in double precision on the CPU."""
+    return tensor.detach().to("cpu", torch.float64, copy=True)
+
+
+class _Observer(TorchFunctionMode):
+    """Notes each layer's call, and which earlier calls every tensor depends on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[Call] = []
+        # Keyed by memory and not by tensor: views and in-place results share their memory.
+        self._sources: dict[int, frozenset[int]] = {}
+        # Memory that is freed could be handed out again under the same address.
+        self._kept_alive: list[Tensor] = []
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        sources = self._sources_of((args, kwargs))
+        kind, names = _LAYERS.get(function, (None, ""))
+        arguments = dict(zip(names.split(), args, strict=False)) | kwargs
+        given = arguments.pop("input", None)
+        is_layer = kind is not None and isinstance(given, Tensor)
+        if is_layer:
+            given = snapshot(given)  # before the call, which may overwrite it
+        result = function(*args, **kwargs)
+        if is_layer:
+            number = len(self.calls)
+            call = Call(kind, function, arguments, given, snapshot(result), number, sources)
+            self.calls.append(call)
+            sources = sources | {number}
+        for tensor in _tensors(result):
+            self._kept_alive.append(tensor)
+            self._sources[_address(tensor)] = sources
+        return result
+
+    def _sources_of(self, value) -> frozenset[int]:
+        found = [self._sources.get(_address(t), frozenset()) for t in _tensors(value)]
+        return frozenset().union(*found)
+
+
+def _address(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
+
+
+def _tensors(value) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict):
+        yield from _tensors(tuple(value.values()))
+    elif isinstance(value, tuple | list):
+        for entry in value:
+            yield from _tensors(entry)

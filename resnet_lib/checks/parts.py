@@ -1,0 +1,130 @@
+"""Find the parts of a block in what was observed: the branch, the shortcut, their batch norms."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from resnet_lib.checks.comparing import equal
+from resnet_lib.checks.observing import BATCH_NORM, CONVOLUTION, Call, Run
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a block is asked for, and the input it is tried on."""
+
+    in_channels: int
+    out_channels: int
+    stride: int
+    name: str = ""
+    batch: int = 3
+    height: int = 6
+    width: int = 8
+
+    @property
+    def arguments(self) -> tuple[int, int, int]:
+        return self.in_channels, self.out_channels, self.stride
+
+    @property
+    def changes_shape(self) -> bool:
+        return self.stride != 1 or self.in_channels != self.out_channels
+
+    @property
+    def input_shape(self) -> tuple[int, int, int, int]:
+        return self.batch, self.in_channels, self.height, self.width
+
+    @property
+    def output_shape(self) -> tuple[int, int, int, int]:
+        height, width = -(-self.height // self.stride), -(-self.width // self.stride)
+        return self.batch, self.out_channels, height, width
+
+
+class Parts:
+    """The parts of a block in one run. Roles follow from the flow of data, not from names.
+
+    A convolution belongs to the branch when it is in the longest chain of convolutions that
+    starts at x; a convolution outside that chain belongs to the shortcut.
+    """
+
+    def __init__(self, run: Run, case: Case):
+        self.run = run
+        self.case = case
+        self.convolutions = run.of_kind(CONVOLUTION)
+        for call in self.convolutions:
+            _absorb_padding(call)
+        self.branch = max(self._chains(), key=self._rank, default=[])
+        self.shortcut = [c for c in self.convolutions if c not in self.branch]
+
+    def _chains(self) -> list[list[Call]]:
+        numbers = {call.number for call in self.convolutions}
+        chains: dict[int, list[Call]] = {}
+        for call in self.convolutions:
+            root = min(call.after & numbers, default=call.number)
+            chains.setdefault(root, []).append(call)
+        return list(chains.values())
+
+    @staticmethod
+    def _rank(chain: list[Call]) -> tuple[int, bool]:
+        return len(chain), any(kernel(call) != (1, 1) for call in chain)
+
+    @cached_property
+    def named(self) -> list[tuple[str, Call]]:
+        """Each convolution with the name that the reports give it."""
+        ordinals = ("first", "second", "third", "fourth", "fifth")
+        named = [(f"{o} convolution", c) for o, c in zip(ordinals, self.branch, strict=False)]
+        return named + [("projection", call) for call in self.shortcut]
+
+    def norm_after(self, convolution: Call) -> Call | None:
+        """The batch norm that reads what the convolution puts out."""
+        for norm in self.run.of_kind(BATCH_NORM):
+            if norm.number > convolution.number and equal(norm.input, convolution.output):
+                return norm
+        return None
+
+    @property
+    def middle(self) -> Tensor:
+        """What the second convolution should read: ReLU of the first batch norm."""
+        return F.relu(self.norm_after(self.branch[0]).output)
+
+    @property
+    def branch_output(self) -> Tensor:
+        return self.norm_after(self.branch[-1]).output
+
+    @property
+    def shortcut_output(self) -> Tensor:
+        return self.norm_after(self.shortcut[0]).output if self.shortcut else self.run.x
+
+
+def _absorb_padding(call: Call) -> None:
+    """Read zeros that were padded by hand before a 3×3 convolution as its own padding."""
+    border = call.input.clone()
+    border[..., 1:-1, 1:-1] = 0
+    by_hand = kernel(call) == (3, 3) and padding(call) == (0, 0) and not border.any()
+    if by_hand:
+        call.input = call.input[..., 1:-1, 1:-1]
+        call.arguments["padding"] = 1
+
+
+def pair(value: int | tuple[int, ...]) -> tuple[int, ...]:
+    """A convolution's setting as PyTorch accepts it: one number stands for both directions."""
+    values = tuple(value) if isinstance(value, list | tuple) else (value,)
+    return values * 2 if len(values) == 1 else values
+
+
+def padding(call: Call) -> tuple[int, ...]:
+    """Padding of a convolution in both directions; "same" and "valid" as numbers."""
+    value = call.arguments.get("padding", 0)
+    if value == "same":
+        return tuple((size - 1) // 2 for size in kernel(call))
+    return (0, 0) if value == "valid" else pair(value)
+
+
+def stride(call: Call) -> tuple[int, ...]:
+    """Stride of a convolution in both directions."""
+    return pair(call.arguments.get("stride", 1))
+
+
+def kernel(call: Call) -> tuple[int, ...]:
+    """Height and width of a convolution's kernel."""
+    return tuple(call.weight.shape[2:])

@@ -1,0 +1,112 @@
+"""Would the reader's block train? Its parameters are registered, and gradients reach them all."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from resnet_lib.checks.comparing import describe_difference, equal, random_values
+from resnet_lib.checks.observing import Call
+from resnet_lib.checks.parts import Parts
+from resnet_lib.checks.report import FaultFound
+from resnet_lib.checks.running import attempt
+
+
+def check_registered(module: nn.Module, parts: Parts) -> None:
+    """Every layer that ran is one that `module.parameters()` finds."""
+    registered = {id(p) for p in module.parameters()}
+    for name, convolution in parts.named:
+        layers = {name: convolution, f"batch norm after the {name}": parts.norm_after(convolution)}
+        for layer, call in layers.items():
+            if id(call.weight) not in registered:
+                raise FaultFound(
+                    f"The parameters of the {layer} are not registered in the module: they would "
+                    "not train, and not move to a GPU.",
+                    _registration_hint(module),
+                )
+
+
+def _registration_hint(module: nn.Module) -> str:
+    if _hides_layers(module):
+        return (
+            "A Python list, tuple or dict hides layers. Assign them to self directly, or use "
+            "nn.Sequential or nn.ModuleList."
+        )
+    return (
+        "Assign the layer to an attribute of self in the constructor. A weight of your own is an "
+        "nn.Parameter."
+    )
+
+
+def _hides_layers(module: nn.Module) -> bool:
+    attributes = [vars(m).items() for m in module.modules()]
+    values = [value for items in attributes for name, value in items if name != "_modules"]
+    values = [list(value.values()) if isinstance(value, dict) else value for value in values]
+    groups = [v for v in values if isinstance(v, list | tuple)]
+    return any(isinstance(entry, nn.Module) for group in groups for entry in group)
+
+
+def check_gradient(module: nn.Module, parts: Parts, x: Tensor) -> None:
+    """The gradient at x is that of the formula, through the branch and through the shortcut."""
+    weights = random_values(*parts.case.output_shape, seed=3).to(x)
+    found = attempt("A training step", lambda: _gradient(module, x, weights))
+    branch, shortcut = _formula(parts)
+
+    def gradient(function: Callable[[Tensor], Tensor]) -> Tensor:
+        return _gradient(function, x, weights)
+
+    expected = gradient(lambda x: F.relu(branch(x) + shortcut(x)))
+    name = "projection" if parts.shortcut else "shortcut"
+    if equal(found, gradient(lambda x: F.relu(branch(x) + shortcut(x).detach()))):
+        raise FaultFound(
+            f"No gradient passes through the {name}.", "Look for detach, .data or no_grad."
+        )
+    if equal(found, gradient(lambda x: F.relu(branch(x).detach() + shortcut(x)))):
+        raise FaultFound(
+            "No gradient passes through the branch, so it would not train.",
+            "Look for detach, .data or no_grad.",
+        )
+    if not found.any():
+        raise FaultFound("No gradient reaches x at all.", "Look for detach, .data or no_grad.")
+    if not equal(found, expected):
+        gap = describe_difference(found, expected)
+        raise FaultFound(f"The gradient at x is not that of the formula: {gap}.")
+
+
+def _gradient(function: Callable[[Tensor], Tensor], x: Tensor, weights: Tensor) -> Tensor:
+    leaf = x.clone().requires_grad_()
+    result = function(leaf.clone())
+    if not result.requires_grad:
+        return torch.zeros_like(leaf)
+    return torch.autograd.grad(result, leaf, weights, allow_unused=True, materialize_grads=True)[0]
+
+
+def _formula(parts: Parts) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
+    """Branch and shortcut put together from the reader's own layers."""
+
+    def layer(convolution: Call) -> Callable[[Tensor], Tensor]:
+        norm = parts.norm_after(convolution)
+        return lambda x: norm.again(convolution.again(x))
+
+    first, second = map(layer, parts.branch)
+    shortcut = layer(parts.shortcut[0]) if parts.shortcut else lambda x: x
+    return lambda x: second(F.relu(first(x))), shortcut
+
+
+def _is_used(parts: Parts, parameter: Tensor) -> bool:
+    return any(parameter is value for call in parts.run.calls for value in call.arguments.values())
+
+
+def check_parameters(module: nn.Module, parts: Parts) -> int:
+    """The number of parameters: those of the convolutions and batch norms, and no more."""
+    extra = [name for name, p in module.named_parameters() if not _is_used(parts, p)]
+    total = sum(p.numel() for p in module.parameters())
+    if extra:
+        number = sum(p.numel() for n, p in module.named_parameters() if n in extra)
+        raise FaultFound(
+            f"The block has {total} parameters. {number} of them belong to no convolution and no "
+            f"batch norm that runs: `{'`, `'.join(extra[:3])}`{', ...' if extra[3:] else ''}.",
+            "Is a layer created that the forward pass does not use?",
+        )
+    return total

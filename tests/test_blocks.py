@@ -1,0 +1,246 @@
+"""The blocks against torchvision, numpy in float64 and the paper (He et al. 2015)."""
+
+import inspect
+import re
+from math import ceil
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torchvision.models.resnet import BasicBlock as TorchvisionBlock
+
+from resnet_lib.blocks import BasicBlock, PadShortcut, conv1x1, conv3x3, make_shortcut
+
+quick = settings(max_examples=25, deadline=None, derandomize=True)
+channels = st.integers(1, 6)
+strides = st.integers(1, 4)
+sizes = st.integers(1, 17)
+options = st.sampled_from("ABC")
+
+
+def numpy_conv(x, weight, stride):
+    """Slide the kernel over the padded image and sum the products, in float64."""
+    size = weight.shape[-1]
+    pad = size // 2
+    x = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    windows = np.lib.stride_tricks.sliding_window_view(x, (size, size), axis=(2, 3))
+    return np.einsum("nchwij,ocij->nohw", windows[:, :, ::stride, ::stride], weight)
+
+
+def numpy_norm(x, norm, train):
+    """Batch norm in float64: by the batch's own moments, or by the running ones."""
+    column = lambda t: t.detach().double().numpy()[:, None, None]  # noqa: E731
+    mean, var = column(norm.running_mean), column(norm.running_var)
+    if train:
+        mean, var = x.mean((0, 2, 3), keepdims=True), x.var((0, 2, 3), keepdims=True)
+    return (x - mean) / np.sqrt(var + 1e-5) * column(norm.weight) + column(norm.bias)
+
+
+def randomized(module):
+    """Give every weight and statistic a value of its own, so that none can be mistaken."""
+    with torch.no_grad():
+        for name, tensor in module.state_dict().items():
+            if tensor.is_floating_point():
+                tensor.copy_(torch.rand_like(tensor) + (0.5 if "var" in name else -0.3))
+    return module
+
+
+@quick
+@given(channels, channels, strides, sizes, sizes)
+def test_convolutions_have_the_promised_shape_and_no_bias(c_in, c_out, stride, height, width):
+    x = torch.randn(2, c_in, height, width)
+    for conv in (conv3x3(c_in, c_out, stride), conv1x1(c_in, c_out, stride)):
+        assert conv(x).shape == (2, c_out, ceil(height / stride), ceil(width / stride))
+        assert conv.bias is None
+
+
+@quick
+@given(channels, st.integers(0, 4), strides, sizes, sizes, options, st.booleans())
+def test_block_has_the_promised_shape(c_in, more, stride, height, width, option, residual):
+    c_out = c_in + more
+    x = torch.randn(2, c_in, height, width)
+    expected = (2, c_out, ceil(height / stride), ceil(width / stride))
+    block = BasicBlock(c_in, c_out, stride, shortcut=option, residual=residual).eval()
+    assert block(x).shape == expected
+    assert make_shortcut(c_in, c_out, stride, option).eval()(x).shape == expected
+
+
+@quick
+@given(channels, st.integers(0, 4), strides, options)
+def test_plain_twin_lacks_the_projection_and_nothing_else(c_in, more, stride, option):
+    c_out = c_in + more
+    residual = BasicBlock(c_in, c_out, stride, shortcut=option).state_dict()
+    plain = BasicBlock(c_in, c_out, stride, shortcut=option, residual=False).state_dict()
+    own = {name: t.shape for name, t in residual.items() if not name.startswith("downsample")}
+    assert {name: t.shape for name, t in plain.items()} == own
+    changes = stride > 1 or c_in != c_out
+    projected = option == "C" or (option == "B" and changes)
+    extra = {n: t.numel() for n, t in residual.items() if n not in own and "running" not in n}
+    extra.pop("downsample.1.num_batches_tracked", None)
+    assert sum(extra.values()) == projected * (c_in * c_out + 2 * c_out)
+
+
+def test_conv3x3_counted_by_hand():
+    conv = conv3x3(1, 1)
+    nn.init.ones_(conv.weight)
+    image = torch.arange(1.0, 10).reshape(1, 1, 3, 3)
+    by_hand = [[12, 21, 16], [27, 45, 33], [24, 39, 28]]  # sums over each pixel's neighbours
+    assert conv(image)[0, 0].tolist() == by_hand
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("make", [conv3x3, conv1x1])
+def test_convolutions_agree_with_numpy(make, stride):
+    conv, x = make(3, 4, stride).double(), torch.randn(2, 3, 7, 6, dtype=torch.float64)
+    expected = numpy_conv(x.numpy(), conv.weight.detach().numpy(), stride)
+    np.testing.assert_allclose(conv(x).detach().numpy(), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize(("option", "c_out", "stride"), [("B", 3, 1), ("B", 5, 2), ("C", 3, 1)])
+def test_block_agrees_with_numpy(option, c_out, stride, train):
+    torch.manual_seed(0)
+    block = randomized(BasicBlock(3, c_out, stride, shortcut=option)).double().train(train)
+    x = torch.randn(4, 3, 7, 6, dtype=torch.float64)
+    mean, var = (t.numpy().copy() for t in (block.bn1.running_mean, block.bn1.running_var))
+    weights = {name: p.detach().numpy() for name, p in block.named_parameters()}
+    given = x.numpy().copy()
+    hidden = numpy_conv(given, weights["conv1.weight"], stride)
+    out = np.maximum(numpy_norm(hidden, block.bn1, train), 0)
+    out = numpy_norm(numpy_conv(out, weights["conv2.weight"], 1), block.bn2, train)
+    if "downsample.0.weight" in weights:
+        projected = numpy_conv(given, weights["downsample.0.weight"], stride)
+        out += numpy_norm(projected, block.downsample[1], train)
+    else:
+        out += given
+    np.testing.assert_allclose(block(x).detach().numpy(), np.maximum(out, 0), atol=1e-10)
+    np.testing.assert_array_equal(x.numpy(), given, "the block must not write to its input")
+    if train:
+        mean = 0.9 * mean + 0.1 * hidden.mean((0, 2, 3))
+        var = 0.9 * var + 0.1 * hidden.var((0, 2, 3), ddof=1)
+    np.testing.assert_allclose(block.bn1.running_mean, mean, atol=1e-12)
+    np.testing.assert_allclose(block.bn1.running_var, var, atol=1e-12)
+
+
+@pytest.mark.parametrize(("c_out", "stride"), [(3, 1), (3, 2), (5, 1), (5, 2), (7, 3)])
+def test_pad_shortcut_agrees_with_numpy(c_out, stride):
+    x = torch.randn(2, 3, 7, 8)
+    kept = x.numpy()[:, :, ::stride, ::stride]
+    expected = np.pad(kept, ((0, 0), (0, c_out - 3), (0, 0), (0, 0)))
+    shortcut = PadShortcut(3, c_out, stride)
+    np.testing.assert_array_equal(shortcut(x).numpy(), expected)
+    assert not list(shortcut.parameters())
+
+
+@pytest.mark.parametrize(
+    ("option", "same_shape", "changed_shape"),
+    [
+        ("A", nn.Identity, PadShortcut),
+        ("B", nn.Identity, nn.Sequential),
+        ("C", nn.Sequential, nn.Sequential),
+    ],
+)
+def test_shortcut_options_are_the_papers(option, same_shape, changed_shape):
+    assert type(make_shortcut(4, 4, 1, option)) is same_shape
+    assert type(make_shortcut(4, 4, 2, option)) is changed_shape
+    assert type(make_shortcut(4, 8, 1, option)) is changed_shape
+
+
+def torchvision_twin(block, c_in, c_out, stride):
+    twin = TorchvisionBlock(c_in, c_out, stride)
+    if stride > 1 or c_in != c_out:
+        conv = nn.Conv2d(c_in, c_out, 1, stride, bias=False)
+        twin.downsample = nn.Sequential(conv, nn.BatchNorm2d(c_out))
+    names = [(name, tensor.shape) for name, tensor in twin.state_dict().items()]
+    assert [(name, tensor.shape) for name, tensor in block.state_dict().items()] == names
+    twin.load_state_dict(block.state_dict(), strict=True)
+    return twin
+
+
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize(("c_in", "c_out", "stride"), [(4, 4, 1), (4, 8, 2), (4, 8, 1), (4, 4, 2)])
+def test_block_is_bit_identical_to_torchvisions(c_in, c_out, stride, train):
+    torch.manual_seed(1)
+    block = randomized(BasicBlock(c_in, c_out, stride)).train(train)
+    twin = torchvision_twin(block, c_in, c_out, stride).train(train)
+    x, y = (torch.randn(4, c_in, 9, 8).requires_grad_() for _ in range(2))
+    y.data.copy_(x.data)
+    out, expected = block(x), twin(y)
+    assert (out - expected).abs().max() == 0
+    slope = torch.randn_like(out)
+    out.backward(slope)
+    expected.backward(slope)
+    assert torch.equal(x.grad, y.grad)
+    for (name, ours), theirs in zip(block.named_parameters(), twin.parameters(), strict=True):
+        assert torch.equal(ours.grad, theirs.grad), name
+    for (name, ours), theirs in zip(block.named_buffers(), twin.buffers(), strict=True):
+        assert torch.equal(ours, theirs), name
+
+
+@pytest.mark.parametrize("option", "ABC")
+def test_addition_stands_before_the_last_relu(option):
+    """With F = 0 a block gives ReLU(shortcut(x)), and its plain twin gives 0."""
+    block = BasicBlock(2, 4, 2, shortcut=option).eval()
+    plain = BasicBlock(2, 4, 2, residual=False).eval()
+    nn.init.zeros_(block.bn2.weight)
+    nn.init.zeros_(plain.bn2.weight)
+    x = torch.randn(3, 2, 6, 6)
+    assert torch.equal(block(x), block.downsample(x).relu())
+    assert (block(x) > 0).any()
+    assert not plain(x).any()
+    assert not hasattr(plain, "downsample")
+
+
+CALLS = {
+    "conv3x3": conv3x3,
+    "conv1x1": conv1x1,
+    "PadShortcut": PadShortcut,
+    "make_shortcut": make_shortcut,
+    "BasicBlock": BasicBlock,
+    "plain BasicBlock": lambda *numbers: BasicBlock(*numbers, residual=False),
+}
+
+
+@pytest.mark.parametrize("value", [0, -1, -64, 2.0, 1.5, float("nan"), True, False, "2", None])
+@pytest.mark.parametrize(
+    ("position", "name"), [(0, "in_channels"), (1, "out_channels"), (2, "stride")]
+)
+@pytest.mark.parametrize("call", list(CALLS.values()), ids=list(CALLS))
+def test_error_names_argument_value_and_what_is_allowed(call, position, name, value):
+    numbers = [4, 4, 1]
+    numbers[position] = value
+    error = ValueError if type(value) is int else TypeError
+    with pytest.raises(error) as caught:
+        call(*numbers)
+    message = str(caught.value)
+    assert message.startswith(f"{name} must be")
+    assert "at least 1" in message
+    assert message.endswith(f"got {value!r}")
+
+
+@pytest.mark.parametrize("option", ["D", "a", "", "AB", None, 1, ["A"]])
+def test_unknown_option_is_refused(option):
+    fourth = list(inspect.signature(make_shortcut).parameters)[3]
+    for name, call in (
+        (fourth, lambda: make_shortcut(4, 4, 1, option)),
+        ("shortcut", lambda: BasicBlock(4, 4, shortcut=option)),
+    ):
+        message = f"{name} must be one of A, B, C, got {option!r}"
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+            call()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: PadShortcut(8, 4),
+        lambda: make_shortcut(8, 4, 2, "A"),
+        lambda: BasicBlock(8, 4, shortcut="A"),
+    ],
+)
+def test_option_a_cannot_drop_channels(call):
+    with pytest.raises(ValueError, match=r"^out_channels must be at least in_channels \(8\).* 4$"):
+        call()

@@ -1,0 +1,147 @@
+"""The library keeps its shape: floors, small files, short functions, public things documented."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import pytest
+from notebooks import ROOT
+
+LIBRARY = ROOT / "resnet_lib"
+FILES = sorted(LIBRARY.rglob("*.py"))
+MOST_LINES = 250
+MOST_STATEMENT_LINES = 30
+DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+# What each floor may import of the library; nothing stands on checks but the command line.
+MAY_IMPORT = {
+    "blocks": set(),
+    "nets": {"blocks"},
+    "weights": {"blocks", "nets"},
+    "variants": {"blocks", "nets"},
+    "probes": set(),
+    "data": set(),
+    "training": set(),
+    "plots": set(),
+    "diagrams": {"plots"},
+    "checks": {"probes"},
+}
+
+
+def module_name(file: Path) -> str:
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def floor(module: str) -> str:
+    """The name that stands right below resnet_lib; empty for resnet_lib itself."""
+    return ".".join(module.split(".")[1:2])
+
+
+def imported(file: Path) -> set[str]:
+    """The library's modules that a file imports, also inside functions."""
+    found = set()
+    for node in ast.walk(tree(file)):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, (
+                f"{file.name}:{node.lineno} imports relatively; write it in full."
+            )
+            names = {f"{node.module}.{name.name}" for name in node.names}
+            found |= {name if name in MODULES else node.module for name in names}
+    return {name for name in found if name.split(".")[0] == "resnet_lib"}
+
+
+def tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+def public_names(file: Path) -> list[str]:
+    """What the file's ``__all__`` lists; empty where it has none."""
+    for node in tree(file).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return ast.literal_eval(node.value)
+    return []
+
+
+MODULES = {module_name(file) for file in FILES}
+every_file = pytest.mark.parametrize("file", FILES, ids=module_name)
+
+
+@every_file
+def test_no_import_runs_upward(file):
+    own = floor(module_name(file))
+    if own in ("", "__main__", "cli"):
+        return  # the package itself, and the command line on top of all
+    assert own in MAY_IMPORT, f"Say in MAY_IMPORT what resnet_lib.{own} may import."
+    wrong = {floor(name) for name in imported(file)} - MAY_IMPORT[own] - {own}
+    assert not wrong, f"resnet_lib.{own} must not import {', '.join(sorted(wrong))}"
+
+
+def test_no_import_runs_in_a_circle():
+    above = {module_name(file): imported(file) - {module_name(file)} for file in FILES}
+    while bottom := {name for name, below in above.items() if not below}:
+        above = {name: below - bottom for name, below in above.items() if name not in bottom}
+    assert not above, f"These import each other: {', '.join(sorted(above))}"
+
+
+@every_file
+def test_file_is_small(file):
+    lines = len(file.read_text(encoding="utf-8").splitlines())
+    assert lines <= MOST_LINES, (
+        f"{file.name} has {lines} lines; {MOST_LINES} are the most: split it."
+    )
+
+
+@every_file
+def test_functions_are_short(file):
+    for node in ast.walk(tree(file)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+            lines = body[-1].end_lineno - body[0].lineno + 1 if body else 0
+            where = f"{file.name}:{node.lineno} {node.name}"
+            assert lines <= MOST_STATEMENT_LINES, f"{where} has {lines} lines: split it."
+
+
+@every_file
+def test_public_things_have_docstrings(file):
+    if not ast.get_docstring(tree(file)):
+        pytest.fail(f"{file.name} says nowhere what it holds: begin it with a docstring.")
+    for node in tree(file).body:
+        if isinstance(node, DEFINITIONS) and node.name in public_names(file):
+            where = f"{file.name}:{node.lineno} {node.name}"
+            assert ast.get_docstring(node), f"{where} is public and has no docstring."
+
+
+@every_file
+def test_public_names_exist(file):
+    bound = set()
+    for node in tree(file).body:
+        if isinstance(node, DEFINITIONS):
+            bound.add(node.name)
+        elif isinstance(node, ast.ImportFrom):
+            bound |= {name.asname or name.name for name in node.names}
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            bound |= {ast.unparse(target) for target in targets}
+    missing = set(public_names(file)) - bound
+    assert not missing, f"{file.name} lists {missing} in __all__, but does not define it."
+
+
+@every_file
+def test_public_module_is_on_the_api_page(file):
+    """A module within a package is public through the package's own ``__all__``."""
+    name = module_name(file)
+    if public_names(file) and name.count(".") == 1:
+        page = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
+        assert f"automodule:: {name}\n" in page, f"Add {name} to book/api.md."
+
+
+def test_colours_are_six_hex_digits():
+    colours = json.loads((LIBRARY / "colors.json").read_text(encoding="utf-8"))
+    assert {"residual", "shortcut", "plain", "gradient"} <= set(colours)
+    wrong = {k: v for k, v in colours.items() if not re.fullmatch("#[0-9a-f]{6}", v)}
+    assert not wrong, f"colors.json: write {wrong} as # and six hex digits, in lower case."
+    assert len(set(colours.values())) == len(colours), "colors.json: two ideas share a colour."
