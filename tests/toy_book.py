@@ -1,0 +1,116 @@
+"""A book of one small chapter that keeps every rule; the tests of the rules break it."""
+
+from pathlib import Path
+
+from nbformat import NotebookNode, v4
+from notebooks import normalise, read, write
+
+DOUBLE = "def double(x: float) -> float:\n    return x + x"
+LIBRARY = '''"""A library of one function."""
+
+
+def double(x: float) -> float:
+    """Twice the input."""
+    return x + x
+
+
+class Scale:
+    """A factor."""
+
+    def apply(self, x: float) -> float:
+        """The input times 3."""
+        return 3 * x
+'''
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAG7buVgAAAABJRU5ErkJggg=="
+)
+ALT = "One grey pixel on a white ground, which is all that a toy needs."
+
+
+def text(source: str) -> NotebookNode:
+    return v4.new_markdown_cell(source)
+
+
+def code(source: str, *outputs: NotebookNode, tags: tuple[str, ...] = (), alt: str = ""):
+    metadata = {"tags": list(tags)}
+    if alt:
+        metadata["mystnb"] = {"image": {"alt": alt}}
+    return v4.new_code_cell(source, outputs=list(outputs), metadata=metadata, execution_count=1)
+
+
+def printed(words: str) -> NotebookNode:
+    return v4.new_output("stream", name="stdout", text=words)
+
+
+def picture() -> NotebookNode:
+    return v4.new_output("display_data", data={"image/png": PIXEL, "text/plain": "<Figure>"})
+
+
+def chapter_cells() -> list[NotebookNode]:
+    return [
+        text("# 01 · Doubling\n\nA toy.\n\n**Needs:** nothing. **Time:** a second."),
+        text("## Predict first\n\nWhat is twice $x$?"),
+        text("## The idea\n\n$$y = x + x$$\n\nSee [the notation](../book/notation.md#symbols)."),
+        code(
+            "def double(x: float) -> float:\n    return x + x", tags=("lib:resnet_lib.sums.double",)
+        ),
+        code("print(double(2))", printed("4\n")),
+        text("## Proof: the library agrees\n\n### By numbers"),
+        code("from resnet_lib import sums\n\nassert sums.double(2) == double(2)"),
+        text("## Measurement: a picture"),
+        code("with plots.figure() as axes:\n    axes.plot([1, 2])", picture(), alt=ALT),
+        text("## Summary\n\n- Twice $x$ is $x + x$."),
+        text(
+            "## Exercises\n\n[Solutions](solutions/01_toy.ipynb) to all.\n\n"
+            "### Exercise 1: one\n\n### Exercise 2: two\n\n### Exercise 3: three"
+        ),
+        text("## Sources\n\n- [He et al., 2015](https://arxiv.org/abs/1512.03385)"),
+    ]
+
+
+def solution_cells() -> list[NotebookNode]:
+    return [
+        text("# Solutions to chapter 01\n\nThe questions are in [Doubling](../01_toy.ipynb)."),
+        text("## Exercise 1: one"),
+        code("print(1)", printed("1\n")),
+        text("## Exercise 2: two\n\n## Exercise 3: three"),
+    ]
+
+
+def notebook(cells: list[NotebookNode]) -> NotebookNode:
+    return normalise(v4.new_notebook(cells=cells), None)
+
+
+def write_book(root: Path) -> Path:
+    """Write the whole toy book and return the chapter's path."""
+    (root / "chapters" / "solutions").mkdir(parents=True)
+    (root / "book").mkdir()
+    (root / "resnet_lib").mkdir()
+    (root / "_config.yml").write_text('repository:\n  url: ""\n')
+    (root / "book" / "notation.md").write_text("# Notation\n\n## Symbols\n")
+    (root / "resnet_lib" / "sums.py").write_text(LIBRARY)
+    chapter = root / "chapters" / "01_toy.ipynb"
+    write(notebook(chapter_cells()), chapter)
+    write(notebook(solution_cells()), root / "chapters" / "solutions" / "01_toy.ipynb")
+    return chapter
+
+
+def told(rule, path, notebook) -> str:
+    """What the rule tells the author."""
+    return "\n".join(map(str, rule.faults(path, notebook)))
+
+
+def with_cell(path, cell):
+    """The notebook with one more cell, before the summary."""
+    notebook = read(path)
+    notebook.cells.insert(9, cell)
+    return notebook
+
+
+def replaced(path, old, new):
+    """The notebook with a piece of its cells' sources replaced."""
+    notebook = read(path)
+    assert any(old in cell.source for cell in notebook.cells), f"{old!r} is not in the toy"
+    for cell in notebook.cells:
+        cell.source = cell.source.replace(old, new)
+    return notebook
