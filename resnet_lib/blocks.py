@@ -1,4 +1,4 @@
-"""Convolutions, shortcuts and the basic block: what a residual network is stacked from.
+"""Convolutions, shortcuts and the two blocks: what a residual network is stacked from.
 
 Parameter names are torchvision's (`conv1`, `bn1`, `downsample.0`, ...), so its weights load
 into these modules unrenamed.
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 __all__ = [
     "SHORTCUTS",
     "BasicBlock",
+    "Bottleneck",
     "PadShortcut",
     "conv1x1",
     "conv3x3",
@@ -162,6 +163,72 @@ class BasicBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)), inplace=True)  # (N, out_channels, H/s, W/s)
         out = self.bn2(self.conv2(out))  # (N, out_channels, H/s, W/s)
+        if self.residual:
+            out += self.downsample(x)
+        return F.relu(out, inplace=True)
+
+
+class Bottleneck(nn.Module):
+    """1×1, 3×3 and 1×1 convolution and a shortcut around them (He et al. 2015, Fig. 5 right).
+
+    Computes ReLU(F(x) + shortcut(x)); F has a batch norm behind each convolution and a ReLU
+    between them. The middle is out_channels / 4 wide. torchvision's class is called with the
+    width of the middle; here `out_channels` is what comes out, as in the other blocks.
+
+    Shapes: (N, in_channels, H, W) to (N, out_channels, ⌈H/stride⌉, ⌈W/stride⌉).
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output, a multiple of 4.
+        stride: stride of the 3×3 convolution and of the shortcut.
+        shortcut: option "A", "B" or "C", see `make_shortcut`; a plain block does not look at it.
+        residual: False leaves the addition and the shortcut out; that is the block's plain twin.
+        stride_in_1x1: True puts the stride on the first 1×1 convolution, as the authors' release
+            does. torchvision puts it on the 3×3 (there called ResNet V1.5), and so does False.
+
+    Raises:
+        TypeError, ValueError: a number is not a positive whole number.
+        ValueError: `out_channels` is no multiple of 4, the shortcut option is unknown, or option
+            A would have to drop channels.
+    """
+
+    expansion = 4
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int = 1,
+        *,
+        shortcut: str = "B",
+        residual: bool = True,
+        stride_in_1x1: bool = False,
+    ):
+        super().__init__()
+        check_positive(in_channels=in_channels, out_channels=out_channels, stride=stride)
+        if out_channels % self.expansion:
+            raise ValueError(
+                f"out_channels must be a multiple of {self.expansion}, got {out_channels}"
+            )
+        width = out_channels // self.expansion
+        self.conv1 = conv1x1(in_channels, width, stride if stride_in_1x1 else 1)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = conv3x3(width, width, 1 if stride_in_1x1 else stride)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = conv1x1(width, out_channels)
+        self.bn3 = nn.BatchNorm2d(out_channels)
+        self.residual = residual
+        if residual:
+            self.downsample = make_shortcut(in_channels, out_channels, stride, shortcut)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # One tensor a line: each line frees the one before, and inference takes less memory.
+        out = self.conv1(x)  # (N, out_channels/4, H, W)
+        out = F.relu(self.bn1(out), inplace=True)
+        out = self.conv2(out)  # (N, out_channels/4, H/s, W/s)
+        out = F.relu(self.bn2(out), inplace=True)
+        out = self.conv3(out)  # (N, out_channels, H/s, W/s)
+        out = self.bn3(out)
         if self.residual:
             out += self.downsample(x)
         return F.relu(out, inplace=True)

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from functools import partial
 from math import ceil
 
 import numpy as np
@@ -10,15 +11,25 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
-from torchvision.models.resnet import BasicBlock as TorchvisionBlock
+from torchvision.models.resnet import BasicBlock as TorchvisionBasicBlock
+from torchvision.models.resnet import Bottleneck as TorchvisionBottleneck
 
-from resnet_lib.blocks import BasicBlock, PadShortcut, conv1x1, conv3x3, make_shortcut
+from resnet_lib.blocks import BasicBlock, Bottleneck, PadShortcut, conv1x1, conv3x3, make_shortcut
 
 quick = settings(max_examples=25, deadline=None, derandomize=True)
 channels = st.integers(1, 6)
 strides = st.integers(1, 4)
 sizes = st.integers(1, 17)
 options = st.sampled_from("ABC")
+
+# Each block, and the strides of its convolutions when the block's stride is s.
+PaperBottleneck = partial(Bottleneck, stride_in_1x1=True)
+BLOCKS = {
+    "basic": (BasicBlock, lambda s: (s, 1)),
+    "bottleneck": (Bottleneck, lambda s: (1, s, 1)),
+    "bottleneck, stride in the 1x1": (PaperBottleneck, lambda s: (s, 1, 1)),
+}
+every_block = pytest.mark.parametrize("kind", list(BLOCKS))
 
 
 def numpy_conv(x, weight, stride):
@@ -60,27 +71,38 @@ def test_convolutions_have_the_promised_shape_and_no_bias(c_in, c_out, stride, h
 @quick
 @given(channels, st.integers(0, 4), strides, sizes, sizes, options, st.booleans())
 def test_block_has_the_promised_shape(c_in, more, stride, height, width, option, residual):
-    c_out = c_in + more
-    x = torch.randn(2, c_in, height, width)
-    expected = (2, c_out, ceil(height / stride), ceil(width / stride))
-    block = BasicBlock(c_in, c_out, stride, shortcut=option, residual=residual).eval()
-    assert block(x).shape == expected
-    assert make_shortcut(c_in, c_out, stride, option).eval()(x).shape == expected
+    for kind, factor in (BasicBlock, 1), (Bottleneck, 4), (PaperBottleneck, 4):
+        c_out = factor * (c_in + more)
+        x = torch.randn(2, c_in, height, width)
+        expected = (2, c_out, ceil(height / stride), ceil(width / stride))
+        block = kind(c_in, c_out, stride, shortcut=option, residual=residual).eval()
+        assert block(x).shape == expected
+        assert make_shortcut(c_in, c_out, stride, option).eval()(x).shape == expected
 
 
 @quick
 @given(channels, st.integers(0, 4), strides, options)
 def test_plain_twin_lacks_the_projection_and_nothing_else(c_in, more, stride, option):
-    c_out = c_in + more
-    residual = BasicBlock(c_in, c_out, stride, shortcut=option).state_dict()
-    plain = BasicBlock(c_in, c_out, stride, shortcut=option, residual=False).state_dict()
-    own = {name: t.shape for name, t in residual.items() if not name.startswith("downsample")}
-    assert {name: t.shape for name, t in plain.items()} == own
-    changes = stride > 1 or c_in != c_out
-    projected = option == "C" or (option == "B" and changes)
-    extra = {n: t.numel() for n, t in residual.items() if n not in own and "running" not in n}
-    extra.pop("downsample.1.num_batches_tracked", None)
-    assert sum(extra.values()) == projected * (c_in * c_out + 2 * c_out)
+    for kind, factor in (BasicBlock, 1), (Bottleneck, 4):
+        c_out = factor * (c_in + more)
+        residual = kind(c_in, c_out, stride, shortcut=option).state_dict()
+        plain = kind(c_in, c_out, stride, shortcut=option, residual=False).state_dict()
+        own = {name: t.shape for name, t in residual.items() if not name.startswith("downsample")}
+        assert {name: t.shape for name, t in plain.items()} == own
+        changes = stride > 1 or c_in != c_out
+        projected = option == "C" or (option == "B" and changes)
+        extra = {n: t.numel() for n, t in residual.items() if n not in own and "running" not in n}
+        extra.pop("downsample.1.num_batches_tracked", None)
+        assert sum(extra.values()) == projected * (c_in * c_out + 2 * c_out)
+
+
+@quick
+@given(channels, channels)
+def test_bottleneck_counted_by_hand(c_in, width):
+    """He et al. 2015, Fig. 5: 1×1 down to a quarter, 3×3, 1×1 up; each with γ and β."""
+    block = Bottleneck(c_in, 4 * width, residual=False)
+    weights = c_in * width + 9 * width * width + width * 4 * width
+    assert sum(p.numel() for p in block.parameters()) == weights + 2 * (width + width + 4 * width)
 
 
 def test_conv3x3_counted_by_hand():
@@ -99,24 +121,39 @@ def test_convolutions_agree_with_numpy(make, stride):
     np.testing.assert_allclose(conv(x).detach().numpy(), expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("train", [True, False])
-@pytest.mark.parametrize(("option", "c_out", "stride"), [("B", 3, 1), ("B", 5, 2), ("C", 3, 1)])
-def test_block_agrees_with_numpy(option, c_out, stride, train):
-    torch.manual_seed(0)
-    block = randomized(BasicBlock(3, c_out, stride, shortcut=option)).double().train(train)
-    x = torch.randn(4, 3, 7, 6, dtype=torch.float64)
-    mean, var = (t.numpy().copy() for t in (block.bn1.running_mean, block.bn1.running_var))
+def numpy_block(block, x, strides, train):
+    """The block's output in float64, and what its first convolution hands on."""
     weights = {name: p.detach().numpy() for name, p in block.named_parameters()}
-    given = x.numpy().copy()
-    hidden = numpy_conv(given, weights["conv1.weight"], stride)
-    out = np.maximum(numpy_norm(hidden, block.bn1, train), 0)
-    out = numpy_norm(numpy_conv(out, weights["conv2.weight"], 1), block.bn2, train)
+    first, out = None, x
+    for number, stride in enumerate(strides, start=1):
+        if number > 1:
+            out = np.maximum(out, 0)
+        convolved = numpy_conv(out, weights[f"conv{number}.weight"], stride)
+        first = convolved if first is None else first
+        out = numpy_norm(convolved, getattr(block, f"bn{number}"), train)
     if "downsample.0.weight" in weights:
-        projected = numpy_conv(given, weights["downsample.0.weight"], stride)
-        out += numpy_norm(projected, block.downsample[1], train)
-    else:
-        out += given
-    np.testing.assert_allclose(block(x).detach().numpy(), np.maximum(out, 0), atol=1e-10)
+        projected = numpy_conv(x, weights["downsample.0.weight"], max(strides))
+        out = out + numpy_norm(projected, block.downsample[1], train)
+    elif block.residual:
+        out = out + x
+    return np.maximum(out, 0), first
+
+
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize("residual", [True, False])
+@pytest.mark.parametrize(("option", "c_out", "stride"), [("B", 4, 1), ("B", 8, 2), ("C", 4, 1)])
+@every_block
+def test_block_agrees_with_numpy(kind, option, c_out, stride, residual, train):
+    torch.manual_seed(0)
+    make, strides_of = BLOCKS[kind]
+    block = randomized(make(4, c_out, stride, shortcut=option, residual=residual))
+    block.double().train(train)
+    x = torch.randn(4, 4, 7, 6, dtype=torch.float64)
+    given, mean, var = (
+        t.numpy().copy() for t in (x, block.bn1.running_mean, block.bn1.running_var)
+    )
+    expected, hidden = numpy_block(block, given, strides_of(stride), train)
+    np.testing.assert_allclose(block(x).detach().numpy(), expected, atol=1e-10)
     np.testing.assert_array_equal(x.numpy(), given, "the block must not write to its input")
     if train:
         mean = 0.9 * mean + 0.1 * hidden.mean((0, 2, 3))
@@ -149,8 +186,13 @@ def test_shortcut_options_are_the_papers(option, same_shape, changed_shape):
     assert type(make_shortcut(4, 8, 1, option)) is changed_shape
 
 
-def torchvision_twin(block, c_in, c_out, stride):
-    twin = TorchvisionBlock(c_in, c_out, stride)
+def torchvision_twin(kind, block, c_in, c_out, stride):
+    if kind == "basic":
+        twin = TorchvisionBasicBlock(c_in, c_out, stride)
+    else:
+        twin = TorchvisionBottleneck(c_in, c_out // 4, stride)
+    if kind == "bottleneck, stride in the 1x1":
+        twin.conv1.stride, twin.conv2.stride = twin.conv2.stride, twin.conv1.stride
     if stride > 1 or c_in != c_out:
         conv = nn.Conv2d(c_in, c_out, 1, stride, bias=False)
         twin.downsample = nn.Sequential(conv, nn.BatchNorm2d(c_out))
@@ -162,10 +204,11 @@ def torchvision_twin(block, c_in, c_out, stride):
 
 @pytest.mark.parametrize("train", [True, False])
 @pytest.mark.parametrize(("c_in", "c_out", "stride"), [(4, 4, 1), (4, 8, 2), (4, 8, 1), (4, 4, 2)])
-def test_block_is_bit_identical_to_torchvisions(c_in, c_out, stride, train):
+@every_block
+def test_block_is_bit_identical_to_torchvisions(kind, c_in, c_out, stride, train):
     torch.manual_seed(1)
-    block = randomized(BasicBlock(c_in, c_out, stride)).train(train)
-    twin = torchvision_twin(block, c_in, c_out, stride).train(train)
+    block = randomized(BLOCKS[kind][0](c_in, c_out, stride)).train(train)
+    twin = torchvision_twin(kind, block, c_in, c_out, stride).train(train)
     x, y = (torch.randn(4, c_in, 9, 8).requires_grad_() for _ in range(2))
     y.data.copy_(x.data)
     out, expected = block(x), twin(y)
@@ -180,18 +223,54 @@ def test_block_is_bit_identical_to_torchvisions(c_in, c_out, stride, train):
         assert torch.equal(ours, theirs), name
 
 
+@pytest.mark.parametrize(("stride", "alike"), [(1, True), (2, False)])
+def test_place_of_the_stride_shows_only_where_there_is_one(stride, alike):
+    """The same weights; at stride 2 the paper's 3×3 sees every second position, torchvision's all.
+
+    So one pixel that no stride lands on reaches torchvision's output, and not the paper's branch.
+    """
+    torch.manual_seed(2)
+    ours = randomized(Bottleneck(4, 8, stride, residual=False)).eval()
+    paper = PaperBottleneck(4, 8, stride, residual=False).eval()
+    paper.load_state_dict(ours.state_dict(), strict=True)
+    x = torch.randn(2, 4, 6, 6)
+    assert torch.equal(ours(x), paper(x)) is alike
+    poked = x.clone()
+    poked[:, :, 1, 1] += 10
+    assert torch.equal(paper(x), paper(poked)) is not alike
+    assert not torch.equal(ours(x), ours(poked))
+
+
 @pytest.mark.parametrize("option", "ABC")
-def test_addition_stands_before_the_last_relu(option):
+@every_block
+def test_addition_stands_before_the_last_relu(kind, option):
     """With F = 0 a block gives ReLU(shortcut(x)), and its plain twin gives 0."""
-    block = BasicBlock(2, 4, 2, shortcut=option).eval()
-    plain = BasicBlock(2, 4, 2, residual=False).eval()
-    nn.init.zeros_(block.bn2.weight)
-    nn.init.zeros_(plain.bn2.weight)
+    make, strides_of = BLOCKS[kind]
+    block = make(2, 4, 2, shortcut=option).eval()
+    plain = make(2, 4, 2, residual=False).eval()
+    for module in (block, plain):
+        nn.init.zeros_(getattr(module, f"bn{len(strides_of(2))}").weight)
     x = torch.randn(3, 2, 6, 6)
     assert torch.equal(block(x), block.downsample(x).relu())
     assert (block(x) > 0).any()
     assert not plain(x).any()
     assert not hasattr(plain, "downsample")
+
+
+@pytest.mark.parametrize("residual", [True, False])
+@pytest.mark.parametrize("wrong", [1, 2, 3, 5, 6, 63])
+def test_bottleneck_divides_its_channels_by_four(wrong, residual):
+    with pytest.raises(ValueError, match=rf"^out_channels must be a multiple of 4, got {wrong}$"):
+        Bottleneck(4, wrong, residual=residual)
+
+
+def test_options_of_a_block_are_named():
+    """By position, `residual` and `shortcut` could be mistaken for one another."""
+    for kind in (BasicBlock, Bottleneck):
+        with pytest.raises(TypeError, match="positional argument"):
+            kind(4, 4, 1, "A")
+    with pytest.raises(TypeError, match="stride_in_1x1"):
+        BasicBlock(4, 4, stride_in_1x1=True)
 
 
 CALLS = {
@@ -201,6 +280,8 @@ CALLS = {
     "make_shortcut": make_shortcut,
     "BasicBlock": BasicBlock,
     "plain BasicBlock": lambda *numbers: BasicBlock(*numbers, residual=False),
+    "Bottleneck": Bottleneck,
+    "plain Bottleneck": lambda *numbers: Bottleneck(*numbers, residual=False),
 }
 
 
@@ -227,6 +308,7 @@ def test_unknown_option_is_refused(option):
     for name, call in (
         (fourth, lambda: make_shortcut(4, 4, 1, option)),
         ("shortcut", lambda: BasicBlock(4, 4, shortcut=option)),
+        ("shortcut", lambda: Bottleneck(4, 4, shortcut=option)),
     ):
         message = f"{name} must be one of A, B, C, got {option!r}"
         with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
@@ -239,6 +321,7 @@ def test_unknown_option_is_refused(option):
         lambda: PadShortcut(8, 4),
         lambda: make_shortcut(8, 4, 2, "A"),
         lambda: BasicBlock(8, 4, shortcut="A"),
+        lambda: Bottleneck(8, 4, shortcut="A"),
     ],
 )
 def test_option_a_cannot_drop_channels(call):

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,14 @@ def test_public_module_is_on_the_api_page(file):
     if public_names(file) and name.count(".") == 1:
         page = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
         assert f"automodule:: {name}\n" in page, f"Add {name} to book/api.md."
+
+
+def test_every_package_is_installed():
+    """pyproject.toml lists the packages one by one, because it adds results/ to them."""
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    listed = set(listed["tool"]["setuptools"]["packages"]) - {"resnet_lib.results"}
+    packages = {module_name(file) for file in FILES if file.name == "__init__.py"}
+    assert listed == packages, "Bring [tool.setuptools] packages in pyproject.toml in line."
 
 
 def test_colours_are_six_hex_digits():

@@ -80,8 +80,8 @@ def test_each_definition_is_held_by_the_library(chapter):
     ]
     assert tags
     for tag in tags:
-        _, module, name = tag.split(".", 2)
-        file = chapter.parents[1] / "resnet_lib" / f"{module}.py"
+        *module, name = tag.split(".")
+        file = chapter.parents[1].joinpath(*module).with_suffix(".py")
         held = file.read_bytes()
         file.write_bytes(one_name_longer(held, name))
         found = sameness.faults(chapter, read(chapter))

@@ -5,7 +5,7 @@ Here are the rules on code and outputs; those on text are tested in test_rules_t
 
 import pytest
 import toy_book
-from notebooks import read
+from notebooks import ROOT, read
 from rules import canonical, code_cells, figures, outputs, sameness, tags
 from toy_book import code, picture, printed, replaced, told, with_cell
 
@@ -153,6 +153,12 @@ def test_chapter_without_a_tagged_cell_is_caught_unless_exempt(chapter, monkeypa
     assert "Tag the cell that builds the library's code" in told(sameness, chapter, notebook)
     monkeypatch.setitem(sameness.EXEMPT, "01_toy", "a reason")
     assert told(sameness, chapter, notebook) == ""
+
+
+def test_each_exempt_notebook_is_there_and_has_its_reason():
+    for name, reason in sameness.EXEMPT.items():
+        assert (ROOT / "chapters" / f"{name}.ipynb").is_file(), f"{name} is gone: take it out"
+        assert reason.strip(), f"{name}: say why it builds nothing of the library"
 
 
 # Figures

@@ -136,6 +136,44 @@ def test_missing_solutions_are_caught(chapter):
     assert "has no notebook solutions/01_toy.ipynb" in told(anatomy, chapter, read(chapter))
 
 
+# Appendices
+
+
+@pytest.fixture
+def appendix(chapter):
+    """The toy chapter as an appendix: no question, no exercises, nothing of its middle."""
+    path = chapter.with_name("A1_toy.ipynb")
+    cells = toy_book.chapter_cells()
+    title, idea, sources = cells[0], cells[2], cells[-1]
+    title.source = title.source.replace("# 01 ·", "# A1 ·")
+    write(toy_book.notebook([title, idea, cells[4], sources]), path)
+    return path
+
+
+def test_appendix_needs_no_question_and_no_exercises(appendix):
+    for rule in RULES:
+        assert told(rule, appendix, read(appendix)) == ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("**Needs:**", "Needs:", "Write **Needs:** chapters 01 and 02. under the title."),
+        ("**Time:**", "", "Write **Time:**"),
+        ("# A1 ·", "# A2 ·", "has the title 'A2 · Doubling'. Begin with \"# A1 · title\"."),
+        ("## Sources", "## Sources\n\n## Afterword", "section Afterword. End with Sources."),
+        ("## Sources", "### Exercise 1: one\n\n## Sources", "Move them to a chapter."),
+    ],
+)
+def test_missing_part_of_an_appendix_is_caught(old, new, message, appendix):
+    assert message in told(anatomy, appendix, replaced(appendix, old, new))
+
+
+@pytest.mark.parametrize("name", ["Anatomy.ipynb", "A_toy.ipynb", "04_A1_toy.ipynb"])
+def test_chapter_does_not_become_an_appendix_by_its_first_letter(name, appendix):
+    assert "asks the reader nothing" in told(anatomy, appendix.with_name(name), read(appendix))
+
+
 # Solutions
 
 

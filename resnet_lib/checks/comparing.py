@@ -1,5 +1,7 @@
 """Tell values apart: equal or not, and which mixture of known values a result is."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -35,9 +37,34 @@ def equal(a: Tensor, b: Tensor) -> bool:
     return bool(((a - b).abs() <= _TOLERANCE * (1 + b.abs())).all())
 
 
+def activations() -> dict[str, Callable[[Tensor], Tensor]]:
+    """The known activations by name."""
+    return dict(_ACTIVATIONS)
+
+
 def name_activation(result: Tensor, before: Tensor) -> str | None:
     """The name of the activation that turns `before` into `result`, if it is a known one."""
     return next((n for n, f in _ACTIVATIONS.items() if equal(result, f(before))), None)
+
+
+def name_pooling(result: Tensor, before: Tensor, step: int) -> str | None:
+    """The name of the pooling with stride `step` that turns `before` into `result`, if any."""
+    for size, edge, ceil in ((step, 0, False), (step, 0, True), (3, 1, False), (1, 0, False)):
+        options = {"stride": step, "padding": edge, "ceil_mode": ceil}
+        if equal(result, F.avg_pool2d(before, size, **options)):
+            return "average pooling"
+        if equal(result, F.max_pool2d(before, size, **options)):
+            return "max pooling"
+    return None
+
+
+def factor_of(result: Tensor, value: Tensor) -> float | None:
+    """The a of result = a·value, to three digits; None where there is none."""
+    result, value = snapshot(result), snapshot(value)
+    if result.shape != value.shape or not value.any():
+        return None
+    factor = float((result * value).sum() / (value * value).sum())
+    return _tidy(factor) if equal(result, factor * value) else None
 
 
 def mixture(result: Tensor, first: Tensor, second: Tensor) -> tuple[float, float] | None:

@@ -71,6 +71,8 @@ def _steps(make: Callable) -> Iterator[str]:
         _check_runs(module, branch, images, "a batch of images")
         _check_repeatable(module, images)
         yield "the shape stays as it is, and so does x itself"
+        if isinstance(module, nn.Module):
+            _check_no_more_parameters(module, branch)
         _check_value(module, branch, images)
         yield "the result is F(x) + x"
         _check_calls(branch)
@@ -81,7 +83,7 @@ def _steps(make: Callable) -> Iterator[str]:
         _check_gradient(module, branch, images)
         yield "the gradient passes through the branch and through the shortcut"
         if isinstance(module, nn.Module):
-            _check_parameters(module, branch)
+            _check_registered(module, branch)
             yield "the module's parameters are the branch's"
 
 
@@ -226,15 +228,19 @@ def _gradient(result: Tensor, leaf: Tensor, weights: Tensor) -> Tensor:
     )[0]
 
 
-def _check_parameters(module: nn.Module, branch: _Branch) -> None:
+def _check_no_more_parameters(module: nn.Module, branch: _Branch) -> None:
     registered = {id(p): name for name, p in module.named_parameters()}
     own = {id(p) for p in branch.parameters()}
-    if not own <= registered.keys():
+    extra = [name for key, name in registered.items() if key not in own]
+    # Where the branch was copied, its parameters look like the module's own.
+    if extra and own <= registered.keys():
+        raise FaultFound(f"The module has a parameter of its own, `{extra[0]}`. F(x) + x has none.")
+
+
+def _check_registered(module: nn.Module, branch: _Branch) -> None:
+    if not {id(p) for p in branch.parameters()} <= {id(p) for p in module.parameters()}:
         raise FaultFound(
             "The branch is not registered in the module, so an optimizer would not find its "
             "parameters.",
             "Assign it in the constructor, as self.branch = branch, and not inside a list.",
         )
-    extra = [name for key, name in registered.items() if key not in own]
-    if extra:
-        raise FaultFound(f"The module has a parameter of its own, `{extra[0]}`; the formula none.")

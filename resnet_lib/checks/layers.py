@@ -1,117 +1,78 @@
-"""Are the layers on a basic block's branch the right ones? One function for each question."""
+"""Are the layers on a block's branch the right ones? One function for each question."""
+
+from itertools import pairwise
 
 import torch.nn.functional as F
 
 from resnet_lib.checks.comparing import equal
 from resnet_lib.checks.observing import BATCH_NORM, Call
-from resnet_lib.checks.parts import Parts, kernel, padding, pair, stride
+from resnet_lib.checks.parts import Parts, kernel
 from resnet_lib.checks.report import FaultFound
+from resnet_lib.checks.shapes import check_shapes
 
 
 def check_branch(parts: Parts) -> None:
-    """Two 3×3 convolutions without bias, each followed by a batch norm of its own."""
+    """The layout's convolutions without bias, each followed by a batch norm of its own."""
     check_start(parts)
     _check_number(parts)
     check_shapes(parts)
-    for name, convolution in parts.named[:2]:
+    branch = parts.named[: len(parts.branch)]
+    for name, convolution in branch:
         check_bias(name, convolution)
-    for name, convolution in parts.named[:2]:
+    for name, convolution in branch:
         check_norm(parts, name, convolution)
     check_shared_norms(parts)
 
 
 def _check_number(parts: Parts) -> None:
-    number = len(parts.branch)
+    layout, number = parts.case.layout, len(parts.branch)
+    right = ("no", "one", "two", "three")[len(layout.kernels)]
     if number == 0:
         raise FaultFound(
-            "No convolution was seen in the forward pass. The branch has two.",
+            f"No convolution was seen in the forward pass. The branch has {right}.",
             "Only nn.Conv2d and F.conv2d are seen.",
         )
     if number == 1 and len(parts.shortcut) == 1 and not parts.case.changes_shape:
         other = parts.shortcut[0]
         if kernel(other) == kernel(parts.branch[0]):
-            raise FaultFound(
-                "The second convolution does not read what the first one puts out.",
-                "Look at the variable that the second convolution is called on.",
-            )
-    if number != 2:
+            raise _unread("second", "first")
+    if number != len(layout.kernels):
         count = "only one convolution" if number == 1 else f"{number} convolutions"
-        raise FaultFound(f"The branch has {count}. In a basic block it has two.")
-    first, second = parts.branch
-    if first.weight is second.weight:
+        raise FaultFound(f"The branch has {count}. In a {layout.name} it has {right}.")
+    for position, (name, call) in enumerate(parts.named[1:number]):
+        if parts.branch[position].number not in call.after:
+            before = parts.named[position][0]
+            raise _unread(*(n.removesuffix(" convolution") for n in (name, before)))
+    if len({id(call.weight) for call in parts.branch}) < number:
         raise FaultFound(
             "One convolution is used twice: both share their weights.",
             "Create two convolutions, under two names.",
         )
 
 
-def check_shapes(parts: Parts) -> None:
-    """Kernel, padding, stride and width of the convolutions on the branch that were seen."""
-    for name, call in parts.named[: len(parts.branch)]:
-        check_kernel(name, call, 3)
-    _check_strides(parts)
-    if (width := parts.branch[0].weight.shape[0]) != parts.case.out_channels:
-        raise FaultFound(
-            f"The first convolution puts out {width} channels, not {parts.case.out_channels}. "
-            "The middle of a basic block is as wide as its output."
-        )
-    if (width := parts.branch[-1].weight.shape[0]) != parts.case.out_channels:
-        raise FaultFound(
-            f"The second convolution puts out {width} channels, not {parts.case.out_channels}."
-        )
+def _unread(name: str, before: str) -> FaultFound:
+    return FaultFound(
+        f"The {name} convolution does not read what the {before} one puts out.",
+        f"Look at the variable that the {name} convolution is called on.",
+    )
 
 
 def check_start(parts: Parts) -> None:
     """Branch and shortcut both start at x: the projection is in no line with the branch."""
     sizes = [kernel(call) for call in parts.branch]
-    if not parts.case.changes_shape or len(sizes) < 2 or sizes.count((1, 1)) != 1:
+    right = [(size, size) for size in parts.case.layout.kernels]
+    if not parts.case.changes_shape or parts.shortcut or (1, 1) not in sizes:
         return
-    if sizes[0] == (1, 1):
+    in_line = all(a.number in b.after for a, b in pairwise(parts.branch))
+    if len(sizes) > len(right) and not (in_line and (1, 1) in (sizes[0], *right)):
+        raise FaultFound("The projection reads a value of the branch. It should read x.")
+    # Where a run ended early, the last convolutions were not seen.
+    is_projected = parts.branch[0].weight.shape[0] == parts.case.out_channels
+    if is_projected and len(sizes) > 1 and sizes == [(1, 1), *right][: len(sizes)]:
         raise FaultFound(
             "The branch reads what the projection puts out. Both start at the block's input x.",
             "Keep the projected x in a variable of its own.",
         )
-    if len(sizes) > 2:
-        raise FaultFound("The projection reads a value of the branch. It should read x.")
-
-
-def check_kernel(name: str, call: Call, size: int) -> None:
-    """A size × size kernel, padded to keep height and width, neither dilated nor grouped."""
-    fits = size // 2
-    height, width = kernel(call)
-    if (height, width) != (size, size):
-        raise FaultFound(f"The {name} has a {height}×{width} kernel. It should be {size}×{size}.")
-    if pair(call.arguments.get("dilation", 1)) != (1, 1):
-        raise FaultFound(f"The {name} is dilated. It should have dilation 1.")
-    if padding(call) != (fits, fits):
-        raise FaultFound(
-            f"The {name} has padding {padding(call)[0]}. A {size}×{size} kernel needs padding "
-            f"{fits} to keep height and width."
-        )
-    if call.arguments.get("groups", 1) != 1:
-        raise FaultFound(f"The {name} is split into groups. It should have groups=1.")
-
-
-def _check_strides(parts: Parts) -> None:
-    asked = parts.case.stride
-    found = [max(stride(call)) for call in parts.branch]
-    if found == [asked, 1][: len(found)]:
-        return
-    if found == [1, asked]:
-        raise FaultFound("The stride stands on the second convolution. It belongs on the first.")
-    if asked > 1 and found == [asked, asked]:
-        raise FaultFound(
-            f"Both convolutions have stride {asked}. Only the first should have it.",
-            "The second convolution keeps height and width: stride 1.",
-        )
-    if asked > 1 and found[0] == 1:
-        raise FaultFound(
-            f"The first convolution has stride 1, though stride {asked} was asked for.",
-            "Pass `stride` on to the first convolution.",
-        )
-    which = 0 if found[0] != asked else 1
-    name, right = parts.named[which][0], (asked, 1)[which]
-    raise FaultFound(f"The {name} has stride {found[which]}. It should have stride {right}.")
 
 
 def check_bias(name: str, call: Call) -> None:

@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 CONVOLUTION = "convolution"
 BATCH_NORM = "batch norm"
+LINEAR = "linear layer"
 
 # What kind of layer a function is, and the names of its arguments by position.
 _LAYERS = {
@@ -27,6 +28,7 @@ _LAYERS = {
         BATCH_NORM,
         "input weight bias running_mean running_var training momentum eps cudnn_enabled",
     ),
+    F.linear: (LINEAR, "input weight bias"),
     F.group_norm: ("group norm", "input num_groups weight bias eps"),
     F.layer_norm: ("layer norm", "input normalized_shape weight bias eps"),
     F.instance_norm: (
@@ -47,6 +49,7 @@ class Call:
     output: Tensor
     number: int
     after: frozenset[int]  # numbers of the calls that the input depends on
+    padding_mode: str = "constant"  # what a border consists of, as F.pad names it
 
     def again(self, x: Tensor) -> Tensor:
         """The same layer, with the same weights, on another input."""
@@ -72,7 +75,7 @@ class Run:
 
     @property
     def norms(self) -> list[Call]:
-        return [call for call in self.calls if call.kind != CONVOLUTION]
+        return [call for call in self.calls if call.kind.endswith("norm")]
 
 
 def observe(module: Callable, x: Tensor, seed: int = 0) -> Run:

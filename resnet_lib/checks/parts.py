@@ -11,6 +11,42 @@ from resnet_lib.checks.observing import BATCH_NORM, CONVOLUTION, Call, Run
 
 
 @dataclass(frozen=True)
+class Layout:
+    """What a kind of block has on its branch.
+
+    Attributes:
+        name: what the reports call the block.
+        kernels: sizes of its convolutions' kernels, in order.
+        layers: the sentence that the report gives for its layers.
+        narrowing: how many times narrower its middle is than its output.
+        strided: numbers of the convolutions that may have the stride, the usual one first.
+        home: where the stride belongs, in words.
+    """
+
+    name: str
+    kernels: tuple[int, ...]
+    layers: str = ""
+    narrowing: int = 1
+    strided: tuple[int, ...] = (0,)
+    home: str = "the first"
+
+
+BASIC = Layout(
+    "basic block", (3, 3), "two 3×3 convolutions without bias, each with its own batch norm"
+)
+BOTTLENECK = Layout(
+    "bottleneck block",
+    (1, 3, 1),
+    "1×1, 3×3 and 1×1 convolution without bias, each with its own batch norm; the middle is a "
+    "quarter as wide as the output",
+    narrowing=4,
+    strided=(1, 0),
+    home="the 3×3 convolution, or on the first 1×1",
+)
+SHORTCUT_ALONE = Layout("shortcut", ())
+
+
+@dataclass(frozen=True)
 class Case:
     """What a block is asked for, and the input it is tried on."""
 
@@ -18,6 +54,7 @@ class Case:
     out_channels: int
     stride: int
     name: str = ""
+    layout: Layout = BASIC
     batch: int = 3
     height: int = 6
     width: int = 8
@@ -29,6 +66,12 @@ class Case:
     @property
     def changes_shape(self) -> bool:
         return self.stride != 1 or self.in_channels != self.out_channels
+
+    @property
+    def widths(self) -> list[int]:
+        """Channels that each convolution on the branch should put out."""
+        middle = self.out_channels // self.layout.narrowing
+        return [middle] * (len(self.layout.kernels) - 1) + [self.out_channels]
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:
@@ -44,7 +87,8 @@ class Parts:
     """The parts of a block in one run. Roles follow from the flow of data, not from names.
 
     A convolution belongs to the branch when it is in the longest chain of convolutions that
-    starts at x; a convolution outside that chain belongs to the shortcut.
+    starts at x; a convolution outside that chain belongs to the shortcut. Where the layout has no
+    branch, all of them do.
     """
 
     def __init__(self, run: Run, case: Case):
@@ -52,9 +96,12 @@ class Parts:
         self.case = case
         self.convolutions = run.of_kind(CONVOLUTION)
         for call in self.convolutions:
-            _absorb_padding(call)
-        self.branch = max(self._chains(), key=self._rank, default=[])
+            absorb_padding(call)
+        chains = self._chains() if case.layout.kernels else []
+        self.branch = max(chains, key=self._rank, default=[])
         self.shortcut = [c for c in self.convolutions if c not in self.branch]
+        for call in self.shortcut:
+            _absorb_subsampling(call, run.x, case.stride)
 
     def _chains(self) -> list[list[Call]]:
         numbers = {call.number for call in self.convolutions}
@@ -83,9 +130,9 @@ class Parts:
         return None
 
     @property
-    def middle(self) -> Tensor:
-        """What the second convolution should read: ReLU of the first batch norm."""
-        return F.relu(self.norm_after(self.branch[0]).output)
+    def middles(self) -> list[Tensor]:
+        """What each convolution but the first should read: ReLU of the batch norm before it."""
+        return [F.relu(self.norm_after(call).output) for call in self.branch[:-1]]
 
     @property
     def branch_output(self) -> Tensor:
@@ -96,14 +143,27 @@ class Parts:
         return self.norm_after(self.shortcut[0]).output if self.shortcut else self.run.x
 
 
-def _absorb_padding(call: Call) -> None:
-    """Read zeros that were padded by hand before a 3×3 convolution as its own padding."""
-    border = call.input.clone()
-    border[..., 1:-1, 1:-1] = 0
-    by_hand = kernel(call) == (3, 3) and padding(call) == (0, 0) and not border.any()
-    if by_hand:
-        call.input = call.input[..., 1:-1, 1:-1]
-        call.arguments["padding"] = 1
+def absorb_padding(call: Call) -> None:
+    """Read a border that was padded before a convolution, as nn.Conv2d does, as its own padding."""
+    height, width = kernel(call)
+    edge, size = height // 2, min(call.input.shape[2:])
+    odd = height == width and height % 2 == 1
+    if not odd or edge == 0 or size <= 3 * edge or padding(call) != (0, 0):
+        return
+    inner = call.input[..., edge:-edge, edge:-edge]
+    for mode in ("constant", "reflect", "replicate", "circular"):
+        if equal(F.pad(inner, (edge,) * 4, mode), call.input):
+            call.input, call.padding_mode = inner, mode
+            call.arguments["padding"] = edge
+            return
+
+
+def _absorb_subsampling(call: Call, x: Tensor, step: int) -> None:
+    """Read every second value of x, taken before a 1×1 convolution, as its own stride."""
+    alone = kernel(call) == (1, 1) and stride(call) == (1, 1)
+    if step > 1 and alone and equal(call.input, x[..., ::step, ::step]):
+        call.input = x
+        call.arguments["stride"] = step
 
 
 def pair(value: int | tuple[int, ...]) -> tuple[int, ...]:

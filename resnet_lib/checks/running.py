@@ -28,6 +28,9 @@ _HINTS = {
     ),
     "channels, but got": "The in_channels of a convolution do not fit what it reads.",
     "running_mean should contain": "The channels of a batch norm do not fit what it reads.",
+    "Output size is too small": (
+        "Average over all positions, however many: nn.AdaptiveAvgPool2d(1), or mean(dim=(2, 3))."
+    ),
     "must match the size of tensor": "Two tensors are added whose shapes do not agree.",
 }
 

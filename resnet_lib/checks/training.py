@@ -5,12 +5,15 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from resnet_lib.checks.comparing import describe_difference, equal, random_values
-from resnet_lib.checks.observing import Call
+from resnet_lib.checks.observing import Call, Run
 from resnet_lib.checks.parts import Parts
 from resnet_lib.checks.report import FaultFound
 from resnet_lib.checks.running import attempt
+
+DETACHED = "Look for detach, .data or no_grad."
 
 
 def check_registered(module: nn.Module, parts: Parts) -> None:
@@ -20,11 +23,20 @@ def check_registered(module: nn.Module, parts: Parts) -> None:
         layers = {name: convolution, f"batch norm after the {name}": parts.norm_after(convolution)}
         for layer, call in layers.items():
             if id(call.weight) not in registered:
-                raise FaultFound(
-                    f"The parameters of the {layer} are not registered in the module: they would "
-                    "not train, and not move to a GPU.",
-                    _registration_hint(module),
-                )
+                raise _unregistered(module, layer)
+
+
+def _unregistered(module: nn.Module, layer: str) -> FaultFound:
+    if any(is_parametrized(part) for part in module.modules()):
+        return FaultFound(
+            f"The weight of the {layer} is computed anew in each run, as weight_norm does.",
+            "Here each layer's weight is a parameter itself.",
+        )
+    return FaultFound(
+        f"The parameters of the {layer} are not registered in the module: they would not train, "
+        "and not move to a GPU.",
+        _registration_hint(module),
+    )
 
 
 def _registration_hint(module: nn.Module) -> str:
@@ -49,63 +61,70 @@ def _hides_layers(module: nn.Module) -> bool:
 
 def check_gradient(module: nn.Module, parts: Parts, x: Tensor) -> None:
     """The gradient at x is that of the formula, through the branch and through the shortcut."""
-    weights = random_values(*parts.case.output_shape, seed=3).to(x)
-    found = attempt("A training step", lambda: _gradient(module, x, weights))
-    branch, shortcut = _formula(parts)
+    branch, shortcut = formula(parts)
 
     def gradient(function: Callable[[Tensor], Tensor]) -> Tensor:
-        return _gradient(function, x, weights)
+        return gradient_at(function, x, parts.case.output_shape)
 
+    found = attempt("A training step", lambda: gradient(module))
     expected = gradient(lambda x: F.relu(branch(x) + shortcut(x)))
     name = "projection" if parts.shortcut else "shortcut"
     if equal(found, gradient(lambda x: F.relu(branch(x) + shortcut(x).detach()))):
-        raise FaultFound(
-            f"No gradient passes through the {name}.", "Look for detach, .data or no_grad."
-        )
+        raise FaultFound(f"No gradient passes through the {name}.", DETACHED)
     if equal(found, gradient(lambda x: F.relu(branch(x).detach() + shortcut(x)))):
-        raise FaultFound(
-            "No gradient passes through the branch, so it would not train.",
-            "Look for detach, .data or no_grad.",
-        )
-    if not found.any():
-        raise FaultFound("No gradient reaches x at all.", "Look for detach, .data or no_grad.")
+        raise FaultFound("No gradient passes through the branch, so it would not train.", DETACHED)
+    compare_gradients(found, expected)
+
+
+def compare_gradients(found: Tensor, expected: Tensor) -> None:
+    """Raise a fault unless the gradient at x is the expected one."""
+    if not found.any() and expected.any():
+        raise FaultFound("No gradient reaches x at all.", DETACHED)
     if not equal(found, expected):
         gap = describe_difference(found, expected)
         raise FaultFound(f"The gradient at x is not that of the formula: {gap}.")
 
 
-def _gradient(function: Callable[[Tensor], Tensor], x: Tensor, weights: Tensor) -> Tensor:
+def gradient_at(function: Callable[[Tensor], Tensor], x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Gradient at x of a weighted sum of function(x), which has the shape; zero if none arrives."""
     leaf = x.clone().requires_grad_()
     result = function(leaf.clone())
     if not result.requires_grad:
         return torch.zeros_like(leaf)
+    weights = random_values(*shape, seed=3).to(x)
     return torch.autograd.grad(result, leaf, weights, allow_unused=True, materialize_grads=True)[0]
 
 
-def _formula(parts: Parts) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
+def formula(parts: Parts) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
     """Branch and shortcut put together from the reader's own layers."""
 
-    def layer(convolution: Call) -> Callable[[Tensor], Tensor]:
-        norm = parts.norm_after(convolution)
-        return lambda x: norm.again(convolution.again(x))
+    def branch(x: Tensor) -> Tensor:
+        for convolution in parts.branch[:-1]:
+            x = F.relu(_normed(parts, convolution, x))
+        return _normed(parts, parts.branch[-1], x)
 
-    first, second = map(layer, parts.branch)
-    shortcut = layer(parts.shortcut[0]) if parts.shortcut else lambda x: x
-    return lambda x: second(F.relu(first(x))), shortcut
+    def shortcut(x: Tensor) -> Tensor:
+        return _normed(parts, parts.shortcut[0], x) if parts.shortcut else x
 
-
-def _is_used(parts: Parts, parameter: Tensor) -> bool:
-    return any(parameter is value for call in parts.run.calls for value in call.arguments.values())
+    return branch, shortcut
 
 
-def check_parameters(module: nn.Module, parts: Parts) -> int:
-    """The number of parameters: those of the convolutions and batch norms, and no more."""
-    extra = [name for name, p in module.named_parameters() if not _is_used(parts, p)]
+def _normed(parts: Parts, convolution: Call, x: Tensor) -> Tensor:
+    return parts.norm_after(convolution).again(convolution.again(x))
+
+
+def _is_used(run: Run, parameter: Tensor) -> bool:
+    return any(parameter is value for call in run.calls for value in call.arguments.values())
+
+
+def check_parameters(module: nn.Module, run: Run, whole: str = "block") -> int:
+    """The number of parameters: those of the layers that run, and no more."""
+    extra = [name for name, p in module.named_parameters() if not _is_used(run, p)]
     total = sum(p.numel() for p in module.parameters())
     if extra:
         number = sum(p.numel() for n, p in module.named_parameters() if n in extra)
         raise FaultFound(
-            f"The block has {total} parameters. {number} of them belong to no convolution and no "
+            f"The {whole} has {total} parameters. {number} of them belong to no convolution and no "
             f"batch norm that runs: `{'`, `'.join(extra[:3])}`{', ...' if extra[3:] else ''}.",
             "Is a layer created that the forward pass does not use?",
         )

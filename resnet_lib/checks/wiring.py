@@ -20,7 +20,7 @@ def check_wiring(parts: Parts) -> None:
     _check_input_kept(parts)
     _check_start(parts)
     _check_no_more_norms(parts)
-    _check_middle(parts)
+    _check_middles(parts)
     _check_output(parts)
 
 
@@ -77,8 +77,18 @@ def _check_start(parts: Parts) -> None:
                 "itself."
             )
         raise FaultFound("The first convolution does not read the block's input x as it came.")
-    if parts.shortcut and not equal(parts.shortcut[0].input, x):
-        raise FaultFound("The projection does not read the block's input x as it came.")
+    check_projection_start(parts)
+
+
+def check_projection_start(parts: Parts) -> None:
+    """The projection, if there is one, reads x itself."""
+    x = parts.run.x
+    if not parts.shortcut or equal(read := parts.shortcut[0].input, x):
+        return
+    fault = "The projection does not read the block's input x as it came"
+    if activation := name_activation(read, x):
+        fault += f": {activation} is applied to it"
+    raise FaultFound(f"{fault}.")
 
 
 def _check_no_more_norms(parts: Parts) -> None:
@@ -95,23 +105,29 @@ def _check_no_more_norms(parts: Parts) -> None:
         raise FaultFound(f"There is one {norm.kind} too many{where}.")
 
 
-def _check_middle(parts: Parts) -> None:
-    norm, second = parts.norm_after(parts.branch[0]).output, parts.branch[1].input
-    if equal(second, F.relu(norm)):
+def _check_middles(parts: Parts) -> None:
+    for number, (name, convolution) in enumerate(parts.named[1 : len(parts.branch)]):
+        before = parts.named[number][0].removesuffix(" convolution")
+        _check_middle(parts, number, name, before, convolution.input)
+
+
+def _check_middle(parts: Parts, number: int, name: str, before: str, read: Tensor) -> None:
+    norm, right = parts.norm_after(parts.branch[number]).output, parts.middles[number]
+    place = "in the middle" if len(parts.branch) == 2 else f"between the {before} and the {name}"
+    if equal(read, right):
         return
-    if equal(second, norm):
+    if equal(read, norm):
         raise FaultFound(
-            "The ReLU in the middle is missing: the second convolution reads the batch norm's "
-            "output directly.",
-            "The branch is conv, batch norm, ReLU, conv, batch norm.",
+            f"The ReLU {place} is missing: the {name} reads the batch norm's output directly.",
+            "Between two convolutions stand a batch norm and a ReLU.",
         )
-    if activation := name_activation(second, norm):
-        raise FaultFound(f"The activation in the middle is {activation}. It should be ReLU.")
-    if second.shape == norm.shape and equal(second - F.relu(norm), parts.run.x):
-        raise FaultFound("x is added in the middle too, before the second convolution.")
+    if activation := name_activation(read, norm):
+        raise FaultFound(f"The activation {place} is {activation}. It should be ReLU.")
+    if read.shape == norm.shape and equal(read - right, parts.run.x):
+        raise FaultFound(f"x is added in the middle too, before the {name}.")
     raise FaultFound(
-        "The second convolution does not read ReLU of the first batch norm.",
-        "Nothing else stands between the two convolutions.",
+        f"The {name} does not read ReLU of the {before} batch norm.",
+        "Nothing else stands between two convolutions.",
     )
 
 
@@ -164,7 +180,8 @@ def _misplaced_relu(result: Tensor, f: Tensor, s: Tensor, x: str) -> str | None:
 
 def _wrong_start(parts: Parts) -> str | None:
     """The fault of a shortcut that starts at another value than x."""
-    known = {"the first ReLU": parts.middle}
+    ordinals = ("first", "second")
+    known = {f"the {o} ReLU": m for o, m in zip(ordinals, parts.middles, strict=False)}
     for name, convolution in parts.named:
         known[f"the {name}"] = convolution.output
         known[f"the batch norm after the {name}"] = parts.norm_after(convolution).output

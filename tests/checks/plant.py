@@ -73,3 +73,49 @@ def way(*makers: Callable[[int, int, int], nn.Module], always: bool = False) -> 
             block.way = nn.Sequential(*(maker(c_in, c_out, stride) for maker in makers))
 
     return layers(change)
+
+
+WIDTHS = (64, 128, 256, 512)
+
+
+class Net(nn.Module):
+    """A right network with basic blocks, under names of its own."""
+
+    def __init__(self, classes: int, blocks: tuple[int, ...] = (2, 1, 1, 1), block=Block):
+        super().__init__()
+        self.start, self.nstart = conv(3, 64, 2, 7), nn.BatchNorm2d(64)
+        self.shrink = nn.MaxPool2d(3, 2, 1)
+        self.body, before = nn.ModuleList(), 64
+        for width, number in zip(WIDTHS, blocks, strict=True):
+            for i in range(number):
+                self.body.append(block(before, width, 2 if width > 64 and i == 0 else 1))
+                before = width
+        self.out = nn.Linear(512, classes)
+
+    def stem(self, x: Tensor) -> Tensor:
+        return self.shrink(F.relu(self.nstart(self.start(x))))
+
+    def trunk(self, x: Tensor) -> Tensor:
+        for block in self.body:
+            x = block(x)
+        return x
+
+    def head(self, x: Tensor) -> Tensor:
+        return self.out(x.mean((2, 3)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.trunk(self.stem(x)))
+
+
+def net(
+    change: Callable[[Net], object] = lambda net: None, block=Block, **methods: Callable
+) -> Callable[[int], Net]:
+    """A maker of the network with other methods, and changed after it is built."""
+    kind = type("PlantedNet", (Net,), methods)
+
+    def make(classes: int) -> Net:
+        made = kind(classes, block=block)
+        change(made)
+        return made
+
+    return make

@@ -5,10 +5,18 @@ import random
 
 import pytest
 import torch
-from plant import Block, forward
+from plant import Block, Net, forward
 from torch import nn
 
-from resnet_lib import checks
+from resnet_lib import blocks, checks
+
+ALL = [
+    checks.basic_block,
+    checks.bottleneck,
+    checks.network,
+    checks.residual_formula,
+    checks.shortcut,
+]
 
 
 class Residual(nn.Module):
@@ -49,8 +57,8 @@ def test_block_is_left_as_it_was(make, training):
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in block.modules())
 
 
-@pytest.mark.parametrize("check", [checks.basic_block, checks.residual_formula])
-@pytest.mark.parametrize("make", [Block, Residual, raises_late])
+@pytest.mark.parametrize("check", ALL)
+@pytest.mark.parametrize("make", [Block, Residual, raises_late, Net, blocks.make_shortcut])
 def test_surroundings_are_left_as_they_were(check, make):
     before, python = torch.get_rng_state(), random.getstate()
     threads = torch.get_num_threads()
@@ -62,7 +70,7 @@ def test_surroundings_are_left_as_they_were(check, make):
     assert torch.get_num_threads() == threads
 
 
-@pytest.mark.parametrize("check", [checks.basic_block, checks.residual_formula])
+@pytest.mark.parametrize("check", ALL)
 def test_prints_of_the_reader_do_not_bury_the_report(check, capsys):
     def make(*arguments):
         print("here")

@@ -7,6 +7,14 @@ from torch import nn
 from resnet_lib import checks
 from resnet_lib.checks import Report
 
+ALL = [
+    checks.basic_block,
+    checks.bottleneck,
+    checks.network,
+    checks.residual_formula,
+    checks.shortcut,
+]
+
 
 def test_report_of_a_pass_reads_as_text():
     report = Report("Basic block", ("it runs", "it adds"))
@@ -24,19 +32,20 @@ def test_report_of_a_fault_reads_as_text():
     )
 
 
-@pytest.mark.parametrize("check", [checks.basic_block, checks.residual_formula])
+@pytest.mark.parametrize("check", ALL)
 @pytest.mark.parametrize("make", [None, 3, Block(4, 4, 1), nn.Identity()])
 def test_what_cannot_build_anything_is_refused(check, make):
     with pytest.raises(TypeError, match="make must be a class or a function"):
         check(make)
 
 
-def test_an_interrupt_is_not_swallowed():
+@pytest.mark.parametrize("check", ALL)
+def test_an_interrupt_is_not_swallowed(check):
     def interrupted(*_):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        checks.basic_block(interrupted)
+        check(interrupted)
 
 
 def test_a_fault_names_the_reader_s_line():

@@ -63,6 +63,25 @@ class Gated(Residual):
         return self.gate * self.f(x) + x
 
 
+class Scaled(Residual):
+    """Its factor has one dimension, so a single number would come back as a vector."""
+
+    def __init__(self, branch):
+        super().__init__(branch)
+        self.factor = nn.Parameter(torch.ones(1))
+
+    def forward(self, x):
+        return self.factor * self.f(x) + x
+
+
+class Started(Gated):
+    """Its gate is closed at the beginning."""
+
+    def __init__(self, branch):
+        super().__init__(branch)
+        nn.init.zeros_(self.gate)
+
+
 class OnlyInTraining(Residual):
     def forward(self, x):
         return self.f(x) + x if self.training else self.f(x)
@@ -147,6 +166,8 @@ FAULTS = [
     ),
     (InList, "The branch is not registered in the module"),
     (Gated, "a parameter of its own, `gate`"),
+    (Scaled, "a parameter of its own, `factor`"),
+    (Started, "a parameter of its own, `gate`"),
 ]
 
 RIGHT = {

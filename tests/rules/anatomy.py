@@ -1,4 +1,4 @@
-"""A chapter's parts, in the order that readers know from the other chapters."""
+"""A chapter's parts, in the order that readers know from the others; an appendix has few."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from markdown_it.token import Token
 from nbformat import NotebookNode
 
 from rules import Fault
-from rules.reading import MARKDOWN, Heading, headings, is_solution, links, numbered
+from rules.reading import MARKDOWN, Heading, headings, is_appendix, is_solution, links, numbered
 
 EXERCISE = re.compile(r"Exercise (\d+): \S")
 CLOSING = ["Summary", "Exercises", "Sources"]
@@ -18,8 +18,11 @@ def faults(path: Path, notebook: NotebookNode) -> list[Fault]:
     if is_solution(path):
         return []
     parts = [heading for heading in headings(notebook) if heading.level == 2]
-    found = [*_opening(notebook, parts), *_middle(parts)]
-    found += [*_summary(notebook), *_exercises(path, notebook)]
+    if is_appendix(path):
+        found = [*_opening(notebook), *_appendix(path, notebook, parts)]
+    else:
+        found = [*_opening(notebook), *_prediction(notebook, parts), *_middle(parts)]
+        found += [*_summary(notebook), *_exercises(path, notebook)]
     return [Fault(path.name, None, *what) for what in found]
 
 
@@ -27,13 +30,30 @@ def exercise_titles(notebook: NotebookNode) -> list[str]:
     return [h.title for h in headings(notebook) if h.title.startswith("Exercise ")]
 
 
-def _opening(notebook: NotebookNode, parts: list[Heading]) -> Iterator[tuple[str, str]]:
+def _opening(notebook: NotebookNode) -> Iterator[tuple[str, str]]:
     text = "\n".join(cell.source for _, cell in numbered(notebook, "markdown"))
     opening = text.partition("\n## ")[0]
     for label, example in ("Needs", "chapters 01 and 02"), ("Time", "about a minute"):
         if f"**{label}:**" not in opening:
             cure = f"Write **{label}:** {example}. under the title."
             yield f"does not say **{label}:** before its first section.", cure
+
+
+def _appendix(
+    path: Path, notebook: NotebookNode, parts: list[Heading]
+) -> Iterator[tuple[str, str]]:
+    name = path.name.partition("_")[0]
+    titles = [heading.title for heading in headings(notebook) if heading.level == 1]
+    if not titles or not titles[0].startswith(f"{name} · "):
+        yield f"has the title {''.join(titles[:1])!r}.", f'Begin with "# {name} · title".'
+    if exercise_titles(notebook):
+        yield "is an appendix and has exercises.", "Move them to a chapter."
+    last = parts[-1].title if parts else "none"
+    if last != "Sources":
+        yield f"ends with the section {last}.", "End with Sources."
+
+
+def _prediction(notebook: NotebookNode, parts: list[Heading]) -> Iterator[tuple[str, str]]:
     first_code = next((number for number, _ in numbered(notebook, "code")), len(notebook.cells))
     if not any(h.title == "Predict first" and h.cell < first_code for h in parts):
         cure = 'Write "## Predict first" with a question before the first code cell.'

@@ -1,6 +1,7 @@
 """What the rules share: finding cells, headings and the repository, parsing code and Markdown."""
 
 import ast
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +38,11 @@ def numbered(notebook: NotebookNode, kind: str) -> Iterator[tuple[int, NotebookN
 
 def is_solution(path: Path) -> bool:
     return path.parent.name == "solutions"
+
+
+def is_appendix(path: Path) -> bool:
+    """An appendix is named A1_…: a page to look things up in, without exercises."""
+    return not is_solution(path) and re.match(r"A\d+_", path.name) is not None
 
 
 def root_of(path: Path) -> Path:

@@ -1,21 +1,23 @@
-"""Is a basic block's shortcut the right one, and does a wrong layer explain a failing run?"""
+"""Is a block's shortcut the right one, and does a wrong layer explain a failing run?"""
 
 import torch.nn.functional as F
+from torch import Tensor
 
-from resnet_lib.checks.comparing import equal
+from resnet_lib.checks.comparing import equal, name_pooling
 from resnet_lib.checks.layers import (
     check_bias,
     check_branch,
-    check_kernel,
     check_norm,
-    check_shapes,
     check_shared_norms,
     check_start,
 )
-from resnet_lib.checks.parts import Parts, kernel, stride
+from resnet_lib.checks.parts import Case, Parts, kernel, stride
 from resnet_lib.checks.report import FaultFound
+from resnet_lib.checks.shapes import check_kernel, check_shapes
 
-SKIP_PROJECTION = "With projection=False this check leaves the case out."
+
+class NoProjection(FaultFound):
+    """The shapes differ and nothing projects."""
 
 
 def explain_failure(parts: Parts, error: Exception | None) -> None:
@@ -26,12 +28,15 @@ def explain_failure(parts: Parts, error: Exception | None) -> None:
         return
     # Not every layer was seen before the error, so nothing is said about missing ones.
     check_start(parts)
-    complete = len(parts.branch) == 2
-    if complete or (len(parts.branch) == 1 and kernel(parts.branch[0]) != (1, 1)):
+    seen, right = len(parts.branch), len(parts.case.layout.kernels)
+    # A 1×1 convolution that is seen alone may be the projection.
+    if 1 < seen <= right or (seen == 1 and kernel(parts.branch[0]) != (1, 1)):
         check_shapes(parts)
-    if complete and parts.shortcut:
-        _check_projection_shape(parts)
-    elif complete and parts.case.changes_shape and "must match the size of tensor" in str(error):
+    if seen != right:
+        return
+    if parts.shortcut:
+        check_projection_shape(parts)
+    elif parts.case.changes_shape and "must match the size of tensor" in str(error):
         raise _missing_projection(parts)
 
 
@@ -48,23 +53,35 @@ def check_shortcut(parts: Parts) -> None:
         return
     if not convolutions:
         raise _padded_shortcut(parts) or _missing_projection(parts)
+    check_projection(parts)
+
+
+def check_projection(parts: Parts) -> None:
+    """One 1×1 convolution on the shortcut, without bias, and its batch norm."""
+    convolutions = parts.shortcut
     if len(convolutions) > 1:
         raise FaultFound(
             f"The shortcut holds {len(convolutions)} convolutions. A projection has one."
         )
-    _check_projection_shape(parts)
+    check_projection_shape(parts)
     check_bias("projection", convolutions[0])
     check_norm(parts, "projection", convolutions[0])
     check_shared_norms(parts)
 
 
-def _check_projection_shape(parts: Parts) -> None:
+def check_projection_shape(parts: Parts) -> None:
+    """Kernel, padding, stride and width of the first convolution on the shortcut."""
     call, asked = parts.shortcut[0], parts.case.stride
     check_kernel("projection", call, 1)
-    if max(stride(call)) != asked:
+    if (found := max(stride(call))) != asked:
+        fault = f"The projection has stride {found}, though stride {asked} was asked for"
+        if pooling := name_pooling(call.input, parts.run.x, asked):
+            raise FaultFound(
+                f"{fault}: {pooling} shrinks x in its place.",
+                "The later ResNet-D does so. Here the 1×1 convolution has the stride.",
+            )
         raise FaultFound(
-            f"The projection has stride {max(stride(call))}, though stride {asked} was asked for. "
-            "The shortcut must shrink x as the branch does.",
+            f"{fault}. The shortcut must shrink x as the branch does.",
             "Pass `stride` on to the 1×1 convolution of the shortcut too.",
         )
     if (width := call.weight.shape[0]) != parts.case.out_channels:
@@ -73,17 +90,19 @@ def _check_projection_shape(parts: Parts) -> None:
         )
 
 
+def padded(x: Tensor, case: Case) -> list[Tensor]:
+    """Option A of x: every second value, and the new channels as zeros, on any side."""
+    x, new = x[:, :, :: case.stride, :: case.stride], case.out_channels - case.in_channels
+    return [F.pad(x, (0, 0, 0, 0, before, new - before)) for before in range(new + 1)]
+
+
 def _padded_shortcut(parts: Parts) -> FaultFound | None:
     """The fault of a shortcut that pads with zeros, wherever the new channels stand."""
-    x, step = parts.run.x[:, :, :: parts.case.stride, :: parts.case.stride], parts.branch_output
-    new = step.shape[1] - x.shape[1]
-    for before in range(new + 1):
-        padded = F.pad(x, (0, 0, 0, 0, before, new - before))
-        if equal(parts.run.output, F.relu(step + padded)):
-            return FaultFound(
+    for value in padded(parts.run.x, parts.case):
+        if equal(parts.run.output, F.relu(parts.branch_output + value)):
+            return NoProjection(
                 "The shortcut takes every second value and pads with zeros. That is option A: "
                 "legal, but this block projects with a 1×1 convolution (option B).",
-                SKIP_PROJECTION,
             )
     return None
 
@@ -91,9 +110,9 @@ def _padded_shortcut(parts: Parts) -> FaultFound | None:
 def _missing_projection(parts: Parts) -> FaultFound:
     case = parts.case
     _, _, height, width = case.output_shape
-    return FaultFound(
+    return NoProjection(
         f"There is no projection on the shortcut. x has {case.in_channels} channels of "
         f"{case.height}×{case.width} and F(x) has {case.out_channels} of {height}×{width}.",
         "Bring x to the shape of F(x) with a 1×1 convolution that has the stride, and a batch "
-        f"norm. {SKIP_PROJECTION}",
+        "norm.",
     )

@@ -1,0 +1,233 @@
+"""Does the gradient at the start tell how a network will train? Its size, or its direction?
+
+Networks of the paper's CIFAR family, plain and residual, with and without batch norm, from several
+starts, on scikit-learn's 8 × 8 digits. Each is probed before training:
+
+  norms         length of the loss gradient for each layer's weights
+  cosine        of the gradients of two batches, mean over the convolutions
+  after_step    cosine of one batch's gradient before and after a small step, mean likewise
+  neighbours    autocorrelation, at lag 1, of the input gradient on a path between two digits
+
+Then each is trained by SGD with momentum and by Adam, at several learning rates. Adam's steps do
+not depend on the size of the gradient, only on its direction and its steadiness. The error of an
+epoch is the share of images that the network got wrong while it went through them once. After
+each epoch the cosine of the same two batches' gradients is taken again.
+
+A killed run goes on with the same command: each finished network is kept beside the record.
+"""
+
+import argparse
+import copy
+import math
+import sys
+from itertools import product
+from pathlib import Path
+
+import record
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from resnet_lib import data, nets, probes
+
+SEED = 0
+PATH = 128  # images on the path between two digits
+ONE, OTHER = slice(0, 128), slice(128, 256)  # the two batches whose gradients are compared
+STEP = 1e-3  # of each layer's length
+OPTIMIZERS = {
+    "SGD": lambda weights, rate: torch.optim.SGD(weights, lr=rate, momentum=0.9),
+    # The usual eps of 1e-8 would bring the gradient's size back in where it is small.
+    "Adam": lambda weights, rate: torch.optim.Adam(weights, lr=rate, eps=1e-16),
+}
+RATES = {"SGD": (0.1, 0.03), "Adam": (0.003, 0.001)}
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run the experiment; return the exit status."""
+    options = parse(words)
+    configuration = {k: v for k, v in vars(options).items() if k != "out"}
+    torch.set_num_threads(options.threads)
+    try:
+        run = record.Run(options.out, record.describe("gradient_regimes", configuration, SEED))
+    except (record.RecordError, OSError) as error:
+        print(f"gradient_regimes.py: error: {error}", file=sys.stderr)
+        return 2
+    try:
+        measure_all(run, options)
+    except KeyboardInterrupt:
+        print(f"\nStopped. {len(run.results)} finished networks are kept in {run.part}.")
+        print("The same command goes on from there.")
+        return 130
+    run.finish()
+    print(f"The record is {run.path}.")
+    return 0
+
+
+def measure_all(run: record.Run, options: argparse.Namespace) -> None:
+    """Probe and train the networks that are not yet kept, and print a line for each."""
+    everything = cases(options)
+    done = [{name: result[name] for name in everything[0]} for result in run.results]
+    for number, case in enumerate(everything, start=1):
+        if case in done:
+            continue
+        title = "{kind:8} {depth:3} layers  {norm:10} {start:8} seed {seed}".format(**case)
+        print(f"{number:3}/{len(everything)}  {title} ...", end="", flush=True)
+        result = probe(**case) | {"training": train_all(case, options.epochs)}
+        run.keep(case | result)
+        best = min(run["errors"][-1] for run in result["training"])
+        print(f" cosine {result['cosine']:5.2f}  best error {best:4.1f} %", flush=True)
+
+
+def cases(options: argparse.Namespace) -> list[dict]:
+    """Return what distinguishes each network, in the order in which they are measured."""
+    names = ["seed", "depth", "kind", "norm", "start"]
+    values = product(
+        range(options.seeds),
+        options.depths,
+        ("plain", "residual"),
+        ("batch norm", "none"),
+        ("he", "default", "zero gamma"),
+    )
+    found = [dict(zip(names, case, strict=True)) for case in values]
+    # A silent branch needs a shortcut beside it, and a γ.
+    return [
+        case
+        for case in found
+        if case["start"] != "zero gamma"
+        or (case["kind"], case["norm"]) == ("residual", "batch norm")
+    ]
+
+
+def build(seed: int, depth: int, kind: str, norm: str, start: str) -> nn.Module:
+    """Return the network at its start."""
+    torch.manual_seed(seed)
+    net = nets.CifarResNet(depth, in_channels=1, residual=kind == "residual")
+    if start == "default":
+        for layer in net.modules():
+            if hasattr(layer, "reset_parameters"):
+                layer.reset_parameters()
+    if start == "zero gamma":
+        nets.zero_gamma(net)
+    if norm == "none":
+        for module in list(net.modules()):
+            for name, child in module.named_children():
+                if isinstance(child, nn.BatchNorm2d):
+                    setattr(module, name, nn.Identity())
+    return net
+
+
+def probe(**case) -> dict:
+    """Return the four measures of a network before training."""
+    digits = data.digits()
+    images, labels = digits.train_images.double(), digits.train_labels
+    net = build(**case).double()
+    first = probes.layer_gradients(net, images[ONE], labels[ONE])
+    second = probes.layer_gradients(net, images[OTHER], labels[OTHER])
+    stepped = probes.layer_gradients(moved(net, first), images[ONE], labels[ONE])
+    zero, unit = (images[ONE][labels[ONE] == digit][0] for digit in (0, 1))
+    weights = torch.linspace(0, 1, PATH, dtype=torch.float64)[:, None, None, None]
+    path = (1 - weights) * zero + weights * unit  # (PATH, 1, 8, 8)
+    return {
+        "norms": [significant(gradient.norm().item()) for gradient in first.values()],
+        "cosine": mean_cosine(first, second),
+        "after_step": mean_cosine(first, stepped),
+        "neighbours": significant(probes.gradient_autocorrelation(net, path, lags=1)[1]),
+    }
+
+
+def moved(net: nn.Module, gradients: dict[str, Tensor]) -> nn.Module:
+    """A copy whose layers have each gone down their gradient, by a thousandth of their length."""
+    net = copy.deepcopy(net)
+    with torch.no_grad():
+        for name, gradient in gradients.items():
+            weight = net.get_submodule(name).weight
+            if gradient.any():
+                direction = (gradient / gradient.norm()).view_as(weight)
+                weight -= STEP * weight.norm() * direction
+    return net
+
+
+def mean_cosine(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
+    """Mean over the convolutions whose gradients are not zero; 0 where all of them are."""
+    cosines = [
+        (one[name] / one[name].norm() @ (other[name] / other[name].norm())).item()
+        for name in one
+        if name != "fc" and one[name].any() and other[name].any()
+    ]
+    return significant(sum(cosines) / len(cosines)) if cosines else 0.0
+
+
+def train_all(case: dict, epochs: int) -> list[dict]:
+    """Train copies of the same start with each optimizer and rate."""
+    return [
+        {"optimizer": name, "rate": rate} | train(case, name, rate, epochs)
+        for name, rates in RATES.items()
+        for rate in rates
+    ]
+
+
+def train(case: dict, optimizer_name: str, rate: float, epochs: int) -> dict[str, list[float]]:
+    """Return each epoch's training error in percent and the cosine after it.
+
+    A loss that is not finite ends the training: the epochs that are left have an error of 90.
+    """
+    digits = data.digits()
+    images, labels = digits.train_images, digits.train_labels
+    net = build(**case)
+    optimizer = OPTIMIZERS[optimizer_name](net.parameters(), rate)
+    order = torch.Generator().manual_seed(case["seed"])
+    errors, cosines = [], []
+    while len(errors) < epochs:
+        wrong = 0
+        for batch in torch.randperm(len(images), generator=order).split(128):
+            scores = net(images[batch])  # (B, 10)
+            loss = F.cross_entropy(scores, labels[batch])
+            if not math.isfinite(loss.item()):
+                lost = epochs - len(errors)
+                return {"errors": errors + [90.0] * lost, "cosines": cosines}
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            wrong += (scores.argmax(dim=1) != labels[batch]).sum().item()
+        errors.append(round(100 * wrong / len(labels), 2))
+        one, other = (probes.layer_gradients(net, images[b], labels[b]) for b in (ONE, OTHER))
+        cosines.append(mean_cosine(one, other))
+    return {"errors": errors, "cosines": cosines}
+
+
+def significant(value: float) -> float:
+    """The value with four significant digits."""
+    return float(f"{value:.4g}")
+
+
+def parse(words: list[str] | None) -> argparse.Namespace:
+    """Read the options; what does not fit ends the program with status 2 and says so."""
+    parser = argparse.ArgumentParser(
+        prog="gradient_regimes.py",
+        description=__doc__,
+        epilog="The defaults take about half an hour on one CPU core.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--depths", nargs="+", type=depth, default=[8, 20, 56], help="layers (8 20 56)")
+    add("--seeds", type=int, choices=range(1, 101), default=3, metavar="N", help="seeds (3)")
+    add("--epochs", type=int, choices=range(1, 1001), default=6, metavar="N", help="epochs (6)")
+    add("--threads", type=int, choices=range(1, 257), default=1, metavar="N",
+        help="CPU threads (1: the networks are small)")  # fmt: skip
+    add("--device", choices=["cpu"], default="cpu", help="cpu: the networks are too small for more")
+    add("--out", type=Path, default=record.ROOT / "results" / "gradient_regimes.json",
+        metavar="FILE.json", help="the record (results/gradient_regimes.json)")  # fmt: skip
+    options = parser.parse_args(words)
+    if options.out.suffix != ".json" or options.out.is_dir():
+        parser.error(f"argument --out: must be a file ending in .json, got {options.out}")
+    return options
+
+
+def depth(text: str) -> int:
+    if not text.isdecimal() or int(text) < 8 or int(text) % 6 != 2:
+        raise argparse.ArgumentTypeError(f"must be 6n + 2, from 8 up, got {text!r}")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

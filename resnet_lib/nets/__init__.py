@@ -1,0 +1,31 @@
+"""Whole networks: the simplest stacks, the ImageNet family, the CIFAR family; how they begin."""
+
+from resnet_lib.nets.cifar import CifarResNet
+from resnet_lib.nets.initialisation import he_init, zero_gamma
+from resnet_lib.nets.resnet import (
+    CONFIGURATIONS,
+    ResNet,
+    make_stage,
+    resnet18,
+    resnet34,
+    resnet50,
+    resnet101,
+    resnet152,
+)
+from resnet_lib.nets.stacks import PlainStack, ResidualStack
+
+__all__ = [
+    "CONFIGURATIONS",
+    "CifarResNet",
+    "PlainStack",
+    "ResNet",
+    "ResidualStack",
+    "he_init",
+    "make_stage",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "zero_gamma",
+]

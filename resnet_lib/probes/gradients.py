@@ -1,0 +1,149 @@
+"""Gradients: how large they are at each layer, and how alike at neighbouring inputs."""
+
+import copy
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from resnet_lib.probes.running import check_batch, preserved, usable_by_autograd
+
+
+def layer_gradients(
+    model: nn.Module,
+    inputs: Tensor,
+    targets: Tensor,
+    loss_function: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
+) -> dict[str, Tensor]:
+    """Loss gradient of each layer's weights, as one vector each, in order of definition.
+
+    A layer is a module that owns weights of two or more dimensions (convolution, linear, ...);
+    biases and the scales of batch norm are left out, and so are frozen weights. A weight that
+    the loss does not depend on has a gradient of zeros. The model runs in the mode it is in, and
+    in its own precision. The vectors are given in double precision: the squares of small float32
+    gradients fall below float32's range, and a norm or a cosine of them would print as 0.
+
+    Args:
+        model: any module that maps `inputs` to what the loss takes.
+        inputs: a batch (N, ...) on the model's device.
+        targets: N class indices, or what `loss_function` takes.
+        loss_function: maps (outputs, targets) to a scalar.
+
+    Raises:
+        TypeError: the inputs are no tensor, or the default loss meets outputs that are none.
+        ValueError: the batch is empty, the numbers of inputs and targets differ, a class index
+            is out of the default loss's range, or no layer has a trainable weight.
+    """
+    check_batch(inputs)
+    if len(targets) != len(inputs):
+        raise ValueError(
+            f"targets must have one entry per input ({len(inputs)}), got {len(targets)}"
+        )
+    weights = [
+        (name, weight)
+        for name, module in model.named_modules()
+        for weight in module.parameters(recurse=False)
+        if weight.requires_grad and weight.dim() >= 2
+    ]
+    if not weights:
+        raise ValueError("model must have a trainable weight of two or more dimensions, got none")
+    with torch.inference_mode(False), torch.enable_grad(), preserved(model):
+        targets = usable_by_autograd(targets)
+        outputs = model(usable_by_autograd(inputs))
+        if loss_function is F.cross_entropy:
+            _check_classes(targets, outputs)
+        loss = loss_function(outputs, targets)
+        gradients = _gradients(loss, [weight for _, weight in weights])
+    found: dict[str, list[Tensor]] = {}
+    for (name, _), gradient in zip(weights, gradients, strict=True):
+        found.setdefault(name, []).append(_real_vector(gradient))
+    return {name: torch.cat(vectors) for name, vectors in found.items()}
+
+
+def gradient_norms(
+    model: nn.Module,
+    inputs: Tensor,
+    targets: Tensor,
+    loss_function: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
+) -> dict[str, float]:
+    """Euclidean norm of the loss gradient for each layer's weights, in order of definition.
+
+    Arguments, errors and what counts as a layer are those of `layer_gradients`.
+    """
+    gradients = layer_gradients(model, inputs, targets, loss_function)
+    return {name: gradient.norm().item() for name, gradient in gradients.items()}
+
+
+def gradient_autocorrelation(model: nn.Module, inputs: Tensor, lags: int = 15) -> list[float]:
+    """How alike the input gradients are at inputs some steps apart (Balduzzi et al. 2017, Fig. 1).
+
+    The inputs lie in order along a path. With g_t the gradient of the summed outputs with respect
+    to input t, and d_t = g_t minus the mean of all g, entry k is Σ_t ⟨d_t, d_{t+k}⟩ / Σ_t ⟨d_t,
+    d_t⟩: 1 at lag 0, near 0 where gradients are noise. Gradients are taken in double precision,
+    on a copy of the model, in the mode it is in: in train mode batch norm normalises over the
+    path, and its statistics take part in the gradient.
+
+    Args:
+        model: any module.
+        inputs: T inputs (T, ...) in order along a path, on the model's device.
+        lags: the largest lag, at least 1 and below T.
+
+    Returns:
+        The autocorrelations of lags 0 to `lags`, between -1 and 1.
+
+    Raises:
+        TypeError: the inputs or the outputs are no tensor, or lags is no whole number.
+        ValueError: lags does not fit the number of inputs, or the gradient is the same everywhere.
+    """
+    check_batch(inputs)
+    if isinstance(lags, bool) or not isinstance(lags, int):
+        raise TypeError(f"lags must be a whole number of at least 1, got {lags!r}")
+    if not 1 <= lags < len(inputs):
+        raise ValueError(
+            f"lags must be from 1 to {len(inputs) - 1}, one less than there are inputs, got {lags}"
+        )
+    with torch.inference_mode(False), torch.enable_grad(), preserved(model):
+        path = inputs.detach().double().clone().requires_grad_()
+        outputs = copy.deepcopy(model).double()(path)
+        if not isinstance(outputs, Tensor):
+            raise TypeError(f"model must return a tensor, got {type(outputs).__name__}")
+        gradient = _gradients(outputs.sum(), [path])[0]
+    gradient = gradient.reshape(len(inputs), -1)  # (T, values per input)
+    deviation = gradient - gradient.mean(dim=0)
+    total = deviation.square().sum()
+    if total <= 1e-20 * gradient.square().sum():
+        raise ValueError("inputs must have gradients that differ, got the same one everywhere")
+    steps = len(inputs)
+    return [
+        ((deviation[: steps - lag] * deviation[lag:]).sum() / total).item()
+        for lag in range(lags + 1)
+    ]
+
+
+def _gradients(loss: Tensor, weights: list[Tensor]) -> tuple[Tensor, ...]:
+    if not loss.requires_grad:
+        return tuple(torch.zeros_like(weight) for weight in weights)
+    return torch.autograd.grad(loss, weights, allow_unused=True, materialize_grads=True)
+
+
+def _real_vector(gradient: Tensor) -> Tensor:
+    """One row of doubles; a complex number counts as two."""
+    gradient = gradient.to_dense()
+    if gradient.is_complex():
+        gradient = torch.view_as_real(gradient)
+    return gradient.flatten().double()
+
+
+def _check_classes(targets: Tensor, outputs: Tensor) -> None:
+    if not isinstance(outputs, Tensor):
+        raise TypeError(
+            "loss_function must be given for a model whose output is no tensor, "
+            f"got {type(outputs).__name__}"
+        )
+    if targets.is_floating_point() or outputs.dim() < 2:
+        return
+    classes = outputs.shape[1]
+    wrong = targets[(targets < 0) | (targets >= classes)]
+    if len(wrong):
+        raise ValueError(f"targets must be classes 0 to {classes - 1}, got {wrong[0].item()}")
