@@ -21,6 +21,7 @@ from statistics import median, quantiles
 
 import measure  # before torch: it quietens the profiler
 import record
+import running
 import torch
 import torch.nn.functional as F
 import torchvision
@@ -40,35 +41,15 @@ CLASSES = 1000
 def main(words: list[str] | None = None) -> int:
     """Run the experiment; return the exit status."""
     options = parse(words)
-    configuration = {k: v for k, v in vars(options).items() if k != "out"}
-    torch.set_num_threads(options.threads)
-    try:
-        header = record.describe("bench_parity", configuration, SEED)
-        run = record.Run(options.out, header)
-    except (record.RecordError, OSError) as error:
-        print(f"bench_parity.py: error: {error}", file=sys.stderr)
-        return 2
-    try:
-        compare_all(run, options)
-    except KeyboardInterrupt:
-        print(f"\nStopped. {len(run.results)} finished cases are kept in {run.part}.")
-        print("The same command goes on from there; only the case it was at begins anew.")
-        return 130
-    run.finish()
-    print(f"The record is {run.path}.")
-    return 0
-
-
-def compare_all(run: record.Run, options: argparse.Namespace) -> None:
-    """Measure the cases that are not yet kept, and print a line for each."""
-    all_cases, kept = cases(options), len(run.results)
-    if kept:
-        print(f"Going on: {kept} of {len(all_cases)} cases are already measured.")
-    for number, case in enumerate(all_cases[kept:], start=kept + 1):
-        title = "{network:9} {mode:9}  batch {batch:3}  {size} px".format(**case)
-        print(f"{number:3}/{len(all_cases)}  {title} ...", end="", flush=True)
-        run.keep(case | compare(**case, options=options))
-        print(summary(run.results[-1]), flush=True)
+    return running.carry_out(
+        "bench_parity",
+        options,
+        SEED,
+        cases(options),
+        lambda case: compare(**case, options=options),
+        "{network:9} {mode:9}  batch {batch:3}  {size} px",
+        summary,
+    )
 
 
 def cases(options: argparse.Namespace) -> list[dict]:

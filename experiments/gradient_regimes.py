@@ -18,14 +18,12 @@ A killed run goes on with the same command: each finished network is kept beside
 
 import argparse
 import copy
-import math
 import sys
-from itertools import product
-from pathlib import Path
+from itertools import islice, product
 
-import record
+import digits_training
+import running
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from resnet_lib import data, nets, probes
@@ -45,37 +43,20 @@ RATES = {"SGD": (0.1, 0.03), "Adam": (0.003, 0.001)}
 def main(words: list[str] | None = None) -> int:
     """Run the experiment; return the exit status."""
     options = parse(words)
-    configuration = {k: v for k, v in vars(options).items() if k != "out"}
-    torch.set_num_threads(options.threads)
-    try:
-        run = record.Run(options.out, record.describe("gradient_regimes", configuration, SEED))
-    except (record.RecordError, OSError) as error:
-        print(f"gradient_regimes.py: error: {error}", file=sys.stderr)
-        return 2
-    try:
-        measure_all(run, options)
-    except KeyboardInterrupt:
-        print(f"\nStopped. {len(run.results)} finished networks are kept in {run.part}.")
-        print("The same command goes on from there.")
-        return 130
-    run.finish()
-    print(f"The record is {run.path}.")
-    return 0
+    return running.carry_out(
+        "gradient_regimes",
+        options,
+        SEED,
+        cases(options),
+        lambda case: probe(**case) | {"training": train_all(case, options.epochs)},
+        "{kind:8} {depth:3} layers  {norm:10} {start:10} seed {seed}",
+        summary,
+    )
 
 
-def measure_all(run: record.Run, options: argparse.Namespace) -> None:
-    """Probe and train the networks that are not yet kept, and print a line for each."""
-    everything = cases(options)
-    done = [{name: result[name] for name in everything[0]} for result in run.results]
-    for number, case in enumerate(everything, start=1):
-        if case in done:
-            continue
-        title = "{kind:8} {depth:3} layers  {norm:10} {start:8} seed {seed}".format(**case)
-        print(f"{number:3}/{len(everything)}  {title} ...", end="", flush=True)
-        result = probe(**case) | {"training": train_all(case, options.epochs)}
-        run.keep(case | result)
-        best = min(run["errors"][-1] for run in result["training"])
-        print(f" cosine {result['cosine']:5.2f}  best error {best:4.1f} %", flush=True)
+def summary(result: dict) -> str:
+    best = min(training["errors"][-1] for training in result["training"])
+    return f" cosine {result['cosine']:5.2f}  best error {best:4.1f} %"
 
 
 def cases(options: argparse.Namespace) -> list[dict]:
@@ -169,30 +150,20 @@ def train_all(case: dict, epochs: int) -> list[dict]:
 def train(case: dict, optimizer_name: str, rate: float, epochs: int) -> dict[str, list[float]]:
     """Return each epoch's training error in percent and the cosine after it.
 
-    A loss that is not finite ends the training: the epochs that are left have an error of 90.
+    Where the loss stops being finite, the epochs that are left have an error of 90.
     """
     digits = data.digits()
-    images, labels = digits.train_images, digits.train_labels
     net = build(**case)
     optimizer = OPTIMIZERS[optimizer_name](net.parameters(), rate)
-    order = torch.Generator().manual_seed(case["seed"])
     errors, cosines = [], []
-    while len(errors) < epochs:
-        wrong = 0
-        for batch in torch.randperm(len(images), generator=order).split(128):
-            scores = net(images[batch])  # (B, 10)
-            loss = F.cross_entropy(scores, labels[batch])
-            if not math.isfinite(loss.item()):
-                lost = epochs - len(errors)
-                return {"errors": errors + [90.0] * lost, "cosines": cosines}
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            wrong += (scores.argmax(dim=1) != labels[batch]).sum().item()
-        errors.append(round(100 * wrong / len(labels), 2))
-        one, other = (probes.layer_gradients(net, images[b], labels[b]) for b in (ONE, OTHER))
+    for error in islice(digits_training.training_errors(net, optimizer, case["seed"]), epochs):
+        errors.append(error)
+        one, other = (
+            probes.layer_gradients(net, digits.train_images[batch], digits.train_labels[batch])
+            for batch in (ONE, OTHER)
+        )
         cosines.append(mean_cosine(one, other))
-    return {"errors": errors, "cosines": cosines}
+    return {"errors": errors + [90.0] * (epochs - len(errors)), "cosines": cosines}
 
 
 def significant(value: float) -> float:
@@ -201,32 +172,10 @@ def significant(value: float) -> float:
 
 
 def parse(words: list[str] | None) -> argparse.Namespace:
-    """Read the options; what does not fit ends the program with status 2 and says so."""
-    parser = argparse.ArgumentParser(
-        prog="gradient_regimes.py",
-        description=__doc__,
-        epilog="The defaults take about half an hour on one CPU core.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("--depths", nargs="+", type=depth, default=[8, 20, 56], help="layers (8 20 56)")
-    add("--seeds", type=int, choices=range(1, 101), default=3, metavar="N", help="seeds (3)")
-    add("--epochs", type=int, choices=range(1, 1001), default=6, metavar="N", help="epochs (6)")
-    add("--threads", type=int, choices=range(1, 257), default=1, metavar="N",
-        help="CPU threads (1: the networks are small)")  # fmt: skip
-    add("--device", choices=["cpu"], default="cpu", help="cpu: the networks are too small for more")
-    add("--out", type=Path, default=record.ROOT / "results" / "gradient_regimes.json",
-        metavar="FILE.json", help="the record (results/gradient_regimes.json)")  # fmt: skip
-    options = parser.parse_args(words)
-    if options.out.suffix != ".json" or options.out.is_dir():
-        parser.error(f"argument --out: must be a file ending in .json, got {options.out}")
-    return options
-
-
-def depth(text: str) -> int:
-    if not text.isdecimal() or int(text) < 8 or int(text) % 6 != 2:
-        raise argparse.ArgumentTypeError(f"must be 6n + 2, from 8 up, got {text!r}")
-    return int(text)
+    """Read the options."""
+    epilog = "The defaults take about a quarter of an hour on one CPU core."
+    shared = {"depths": [8, 20, 56], "epochs": 6}
+    return digits_training.parse("gradient_regimes", __doc__, epilog, words, **shared)
 
 
 if __name__ == "__main__":

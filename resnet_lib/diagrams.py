@@ -7,7 +7,14 @@ from html import escape
 
 from resnet_lib.plots import COLORS
 
-__all__ = ["Diagram", "basic_block", "function_classes", "plain_and_residual"]
+__all__ = [
+    "Diagram",
+    "basic_block",
+    "bottleneck",
+    "downsample_block",
+    "function_classes",
+    "plain_and_residual",
+]
 
 FONT = "Helvetica, Arial, sans-serif"
 
@@ -151,4 +158,71 @@ def basic_block() -> Diagram:
     d.box(x, 420, "ReLU")
     d.arrow(f"M {x} 438 V 458")
     d.text(x + 24, 456, "ReLU(F(x) + x)", style='font-style="italic" text-anchor="start"')
+    return d
+
+
+def bottleneck() -> Diagram:
+    """Basic block on 64 channels beside a bottleneck on 256; each bar is as wide as its signal."""
+    d = Diagram(640, 470)
+    for x, title, channels, kernels in (
+        (160, "basic block", (64, 64, 64), ("3×3", "3×3")),
+        (440, "bottleneck", (256, 64, 64, 256), ("1×1", "3×3", "1×1")),
+    ):
+        d.text(x, 20, title, "muted", size=14)
+        step = 318 / len(kernels)
+        for number, (before, kernel) in enumerate(zip(channels, kernels, strict=False)):
+            y = 52 + number * step
+            _signal(d, x, y, before)
+            d.arrow(f"M {x} {y + 7} V {y + step / 2 - 19}", "residual")
+            d.box(x, y + step / 2, f"conv  {kernel}", "residual", width=104)
+            d.arrow(f"M {x} {y + step / 2 + 18} V {y + step - 8}", "residual")
+        _signal(d, x, 370, channels[-1])
+        d.arrow(f"M {x} 377 V 400", "residual")
+        right = x + 116
+        start = x + 0.3 * channels[0] + 4
+        d.arrow(f"M {start:g} 52 H {right} V 416 H {x + 16}", "shortcut", dashed=True)
+        d.text(right + 9, 211, "x", "shortcut", 17, 'font-style="italic" text-anchor="start"')
+        d.text(x - 96, 211, "F(x)", "residual", 17, 'font-style="italic"')
+        d.plus(x, 416)
+        d.arrow(f"M {x} 431 V 460")
+        d.text(x + 12, 446, "ReLU", size=12, style='text-anchor="start"')
+    return d
+
+
+def _signal(d: Diagram, x: float, y: float, channels: int) -> None:
+    """A bar centred on (x, y), as wide as there are channels, with their number on its left."""
+    width = 0.6 * channels
+    d.parts.append(
+        f'<rect x="{x - width / 2:g}" y="{y - 5:g}" width="{width:g}" height="10" rx="3" '
+        f'fill="{COLORS["ink"]}" fill-opacity="0.55"/>'
+    )
+    d.text(x - width / 2 - 8, y, str(channels), size=13, style='text-anchor="end"')
+
+
+def downsample_block() -> Diagram:
+    """The first block of conv3_x: branch and shortcut must both arrive as 128 × 28 × 28."""
+    d = Diagram(640, 450)
+    x, side, down = 200, 455, "residual"
+    d.text(x, 20, "x", style='font-style="italic"', size=17)
+    d.text(x - 24, 20, "64 × 56 × 56", "muted", size=13, style='text-anchor="end"')
+    steps = ["conv1  3×3, stride 2", "bn1, ReLU", "conv2  3×3", "bn2"]
+    d.arrow(f"M {x} 34 V 58", down)
+    for number, words in enumerate(steps):
+        y = 76 + 66 * number
+        d.box(x, y, words, down, width=164)
+        if number < 3:
+            d.arrow(f"M {x} {y + 18} V {y + 48}", down)
+    d.text(92, 175, "F(x)", down, size=17, style='font-style="italic"')
+    d.arrow(f"M {x} 292 V 344", down)
+    d.text(x - 14, 318, "128 × 28 × 28", "muted", size=13, style='text-anchor="end"')
+    d.arrow(f"M {x} 44 H {side} V 156", "shortcut", dashed=True)
+    d.box(side, 175, "A: every second value, zero channels", "shortcut", width=290)
+    d.text(side, 203, "or", "muted", size=13)
+    d.box(side, 231, "B, C: 1×1 convolution, stride 2, bn", "shortcut", width=290)
+    d.arrow(f"M {side} 249 V 360 H {x + 16}", "shortcut", dashed=True)
+    d.text(side + 14, 318, "128 × 28 × 28", "muted", size=13, style='text-anchor="start"')
+    d.plus(x, 360)
+    d.arrow(f"M {x} 374 V 390")
+    d.box(x, 408, "ReLU", width=164)
+    d.arrow(f"M {x} 426 V 446")
     return d

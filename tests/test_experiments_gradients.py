@@ -76,7 +76,7 @@ def test_a_stopped_run_goes_on(name, tmp_path, monkeypatch, capsys):
         kept = {"errors": [5.0], "before": [1.0] * 7, "after": [1.0] * 7, "scales": [1.0] * 7}
     calls = []
 
-    def second_is_stopped(*_):
+    def second_is_stopped(*_, **__):
         calls.append(1)
         if len(calls) == 2:
             raise KeyboardInterrupt
@@ -84,7 +84,7 @@ def test_a_stopped_run_goes_on(name, tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(script, work, second_is_stopped)
     assert script.main([*SMALL, "--out", str(out)]) == 130
-    assert "1 finished networks are kept" in capsys.readouterr().out
+    assert "1 finished cases are kept" in capsys.readouterr().out
     assert not out.exists()
     assert script.main([*SMALL, "--out", str(out)]) == 0
     assert len(calls) == 3, "the finished network was measured again"
