@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "variants": {"blocks", "nets"},
     "probes": set(),
     "data": set(),
-    "training": set(),
+    "train": {"plots"},
     "plots": set(),
     "diagrams": {"plots"},
     "checks": {"probes"},

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["FaultFound", "Report", "require_maker", "write_report"]
+__all__ = ["FaultFound", "Report", "require_function", "require_maker", "write_report"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -73,3 +73,20 @@ def require_maker(make: object, call: str) -> None:
             f"make must be a class or a function that is called as {call}, got "
             + ("None" if make is None else f"an object of type {kind}")
         )
+
+
+def require_function(function: object, name: str, call: str) -> None:
+    """Raise a `TypeError` unless `function` can be called and is neither a class nor a module.
+
+    Args:
+        function: what the caller of the check handed over.
+        name: the name of the check's argument.
+        call: how the check will call it, for the message.
+    """
+    if not callable(function) or isinstance(function, type) or hasattr(function, "forward"):
+        kind = type(function).__name__
+        if isinstance(function, type):
+            came = f"the class {function.__name__}"
+        else:
+            came = "None" if function is None else f"an object of type {kind}"
+        raise TypeError(f"{name} must be a function that is called as {call}, got {came}")

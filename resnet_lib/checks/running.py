@@ -6,7 +6,7 @@ import os
 import re
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
 import torch
@@ -32,22 +32,41 @@ _HINTS = {
         "Average over all positions, however many: nn.AdaptiveAvgPool2d(1), or mean(dim=(2, 3))."
     ),
     "must match the size of tensor": "Two tensors are added whose shapes do not agree.",
+    "backward through the graph a second time": (
+        "Compute the loss anew in each step, and look for values that are kept between steps."
+    ),
+    "does not require grad": (
+        "Look for no_grad, detach, .data or .item() between the model and backward()."
+    ),
+    "to be on the same device": (
+        "The check's model is on the CPU. Take the device from the model: "
+        "next(model.parameters()).device."
+    ),
 }
 
 
 @contextmanager
 def isolated() -> Iterator[None]:
-    """One thread, gradients on, torch's random numbers seeded, no prints; then all as before."""
-    threads = torch.get_num_threads()
+    """One thread, gradients on, seeded random numbers, float32, no prints; then all as before."""
+    threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
+    # The reader's code runs many times; its prints and progress bars would bury the report.
+    out, err = io.StringIO(), io.StringIO()
     try:
         # On tensors this small, threads wait for each other longer than they compute.
         torch.set_num_threads(1)
-        # The reader's code runs many times; its prints would bury the report.
-        with torch.random.fork_rng(), torch.enable_grad(), redirect_stdout(io.StringIO()):
+        torch.set_default_dtype(torch.float32)
+        with (
+            torch.random.fork_rng(),
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            redirect_stdout(out),
+            redirect_stderr(err),
+        ):
             torch.manual_seed(0)
             yield
     finally:
         torch.set_num_threads(threads)
+        torch.set_default_dtype(dtype)
 
 
 @contextmanager

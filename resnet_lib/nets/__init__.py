@@ -1,6 +1,7 @@
 """Whole networks: the simplest stacks, the ImageNet family, the CIFAR family; how they begin."""
 
 from resnet_lib.nets.cifar import CifarResNet
+from resnet_lib.nets.head import add_dropout
 from resnet_lib.nets.initialisation import he_init, zero_gamma
 from resnet_lib.nets.resnet import (
     CONFIGURATIONS,
@@ -20,6 +21,7 @@ __all__ = [
     "PlainStack",
     "ResNet",
     "ResidualStack",
+    "add_dropout",
     "he_init",
     "make_stage",
     "resnet18",

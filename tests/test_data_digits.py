@@ -11,8 +11,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from resnet_lib import data as data_module
-from resnet_lib.data import SIZES, digits, read_record
+from resnet_lib.data import SIZES, digits
 
 
 def stored(images, data):
@@ -146,34 +145,3 @@ def test_seed_that_cannot_fix_the_split_is_refused(seed):
     message = str(caught.value)
     assert message.startswith("seed must")
     assert message.endswith(f"got {seed!r}")
-
-
-@pytest.fixture(params=["repository", "installed"])
-def records(request, tmp_path, monkeypatch):
-    """A library that lies beside results/, or has it inside itself."""
-    package = tmp_path / "resnet_lib"
-    folder = (tmp_path if request.param == "repository" else package) / "results"
-    folder.mkdir(parents=True)
-    package.mkdir(exist_ok=True)
-    (folder / "one.json").write_text('{"seed": 3, "unit": "×"}', encoding="utf-8")
-    monkeypatch.setattr(data_module, "__file__", str(package / "data.py"))
-    return folder
-
-
-def test_record_is_found(records):
-    assert read_record("results/one.json") == {"seed": 3, "unit": "×"}
-
-
-def test_missing_record_is_named_with_those_there_are(records):
-    with pytest.raises(FileNotFoundError, match=r"results/two\.json.*results/one\.json"):
-        read_record("results/two.json")
-    (records / "one.json").unlink()
-    with pytest.raises(FileNotFoundError, match="There are: none"):
-        read_record("results/one.json")
-
-
-def test_every_record_of_the_repository_can_be_read():
-    results = data_module.Path(data_module.__file__).parents[1] / "results"
-    paths = sorted(results.glob("*.json"))
-    assert paths
-    assert all(read_record(f"results/{path.name}")["results"] for path in paths)

@@ -1,16 +1,12 @@
-"""The data the book runs on: scikit-learn's digits, which need no download, and its records."""
+"""Handwritten digits, which scikit-learn brings along: data without a download."""
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor
-
-__all__ = ["SIZES", "Digits", "digits", "read_record"]
 
 SIZES = (8, 16, 32)
 
@@ -67,22 +63,3 @@ def digits(size: int = 8, *, test_fraction: float = 0.2, seed: int = 0) -> Digit
     mean, std = images[train].mean(), images[train].std()
     images = (images - mean) / std
     return Digits(images[train], labels[train], images[test], labels[test], mean.item(), std.item())
-
-
-def read_record(path: str) -> dict:
-    """Read a record that an experiment left behind, from the repository or the installed library.
-
-    Args:
-        path: as in the repository, for example "results/bench_parity.json".
-
-    Raises:
-        FileNotFoundError: there is no such record; the message names those there are.
-    """
-    here = Path(__file__).resolve().parent
-    # The installed library has the repository's results/ inside itself.
-    for root in (here.parent, here):
-        if (root / path).is_file():
-            return json.loads((root / path).read_text(encoding="utf-8"))
-    folder = here.parent / "results" if (here.parent / "results").is_dir() else here / "results"
-    known = ", ".join(sorted(f"results/{file.name}" for file in folder.glob("*.json"))) or "none"
-    raise FileNotFoundError(f"path names no record: {path}. There are: {known}")

@@ -1,0 +1,66 @@
+"""The device of a run: the one that is there, or an error that says what came."""
+
+import pytest
+import torch
+from toy_training import CPU, bits, cnn, trained
+
+from resnet_lib.train import TrainConfig, World, evaluate, join, pick_device
+
+
+@pytest.mark.parametrize(("found", "expected"), [(True, "cuda"), (False, "cpu")])
+def test_auto_is_the_first_gpu_or_the_cpu(monkeypatch, found, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: found)
+    assert pick_device() == pick_device("auto") == torch.device(expected)
+
+
+@pytest.mark.parametrize("name", ["cpu", "cpu:0"])
+def test_device_by_its_name(name):
+    assert pick_device(name) == torch.device(name)
+
+
+# A device may be unknown, missing, not in this build of PyTorch, or unable to hold numbers.
+@pytest.mark.parametrize(
+    "name", ["gpu", "", "CPU", "cpu:x", "cuda:99", "xla", "hpu", "meta", "mtia"]
+)
+def test_missing_device_is_named_in_one_line(name):
+    with pytest.raises(
+        ValueError, match=r"^device must be auto, cpu or one .* finds here"
+    ) as error:
+        pick_device(name)
+    assert f"got {name!r} (" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_alone_without_torchrun(monkeypatch):
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    with join("cpu") as world:
+        assert world == World(torch.device("cpu"), 0, 1)
+        assert world.is_main
+        net, _ = trained(world=world)
+    assert bits(net) == bits(trained()[0])
+    with pytest.raises(ValueError, match="got 'gpu'"), join("gpu"):
+        pass
+
+
+def test_alone_every_exchange_is_with_oneself():
+    values, net = torch.arange(3.0), cnn()
+    assert CPU.sum(values) is values
+    assert values.tolist() == [0, 1, 2]
+    assert (CPU.any(True), CPU.any(False)) == (True, False)
+    assert CPU.share({"a": 1}) == {"a": 1}
+    assert CPU.gather({"a": 1}) == [{"a": 1}]
+    assert CPU.wrap(net) is net
+    before = bits(net)
+    CPU.equalise_buffers(net)
+    assert bits(net) == before
+
+
+def test_network_is_moved_to_the_device(monkeypatch):
+    """Seen on the one device that every machine has besides the CPU, which holds no numbers."""
+    net = cnn()
+    with pytest.raises((RuntimeError, NotImplementedError)):
+        trained(TrainConfig(epochs=1), net, world=World(torch.device("meta")))
+    assert {weight.device.type for weight in net.parameters()} == {"meta"}
+    with pytest.raises((RuntimeError, NotImplementedError)):
+        evaluate(net, [(torch.rand(2, 1, 6, 6), torch.zeros(2, dtype=torch.int64))])
