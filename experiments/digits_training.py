@@ -46,6 +46,7 @@ def parse(
     *,
     depths: list[int],
     epochs: int,
+    seeds: int = 3,
 ) -> argparse.Namespace:
     """Read the options; what does not fit ends the program with status 2 and says so."""
     parser = argparse.ArgumentParser(
@@ -57,7 +58,8 @@ def parse(
     add = parser.add_argument
     usual = " ".join(map(str, depths))
     add("--depths", nargs="+", type=depth, default=depths, metavar="N", help=f"layers ({usual})")
-    add("--seeds", type=int, choices=range(1, 101), default=3, metavar="N", help="seeds (3)")
+    add("--seeds", type=int, choices=range(1, 101), default=seeds, metavar="N",
+        help=f"seeds ({seeds})")  # fmt: skip
     add("--epochs", type=int, choices=range(1, 1001), default=epochs, metavar="N",
         help=f"epochs ({epochs})")  # fmt: skip
     add("--threads", type=int, choices=range(1, 257), default=1, metavar="N",
