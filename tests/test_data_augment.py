@@ -48,6 +48,7 @@ def windows(image, padding):
 def test_dtype_stays_and_the_batch_is_not_changed(make, dtype):
     images = pictures(5, 3, 8, 8, dtype=dtype)
     before = images.clone()
+    torch.manual_seed(0)  # of five images one in 32 batches has none that is mirrored
     changed = make()(images)
     assert changed.dtype == dtype
     assert changed.shape[:2] == (5, 3)

@@ -2,6 +2,7 @@
 
 import json
 import platform
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -135,10 +136,8 @@ def earlier_rows(path: Path) -> list[dict[str, Any]]:
 
 def versions() -> dict[str, str]:
     """Versions of what makes the numbers."""
-    import numpy
-    import torch
-    import torchvision
+    import torch  # its own word, because it names the build
 
-    modules = {"torch": torch, "torchvision": torchvision, "numpy": numpy}
-    found = {name: str(module.__version__) for name, module in modules.items()}
+    found = {name: metadata.version(name) for name in ("torchvision", "numpy")}
+    found = {"torch": str(torch.__version__)} | found
     return {"resnet_lib": __version__, "python": platform.python_version(), **found}

@@ -4,7 +4,6 @@ import hashlib
 from typing import Any, NamedTuple
 
 import torch
-from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 
 from resnet_lib import data
@@ -63,6 +62,9 @@ def split(images: data.ImageData, validation: float) -> Parts:
     test = images.test_images, images.test_labels
     if not validation:
         return Parts(train, test, test, "test")
+    # Here, because it takes a second to import, in every process.
+    from sklearn.model_selection import train_test_split
+
     try:
         rows = train_test_split(
             torch.arange(len(train[1])), test_size=validation, random_state=0, stratify=train[1]

@@ -1,4 +1,7 @@
-"""CIFAR-10, checked file by file before anything of it is opened."""
+"""CIFAR-10, checked file by file before anything of it is opened.
+
+torchvision takes a second to import, in every process; so it is imported where it is used.
+"""
 
 import hashlib
 import os
@@ -9,12 +12,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torchvision.datasets import CIFAR10
-from torchvision.datasets.utils import (
-    check_integrity,
-    download_and_extract_archive,
-    extract_archive,
-)
 
 from resnet_lib.data.image_data import ImageData, channel_statistics
 
@@ -41,6 +38,8 @@ def cifar10(root: str | os.PathLike | None = None, *, download: bool = True) -> 
         OSError: files are missing and could not be fetched. The message says what to fetch and
             where to put it.
     """
+    from torchvision.datasets import CIFAR10
+
     folder = _folder(root)
     sums = dict([*CIFAR10.train_list, *CIFAR10.test_list])
     sums[CIFAR10.meta["filename"]] = CIFAR10.meta["md5"]
@@ -66,6 +65,8 @@ def cifar10(root: str | os.PathLike | None = None, *, download: bool = True) -> 
 
 def _folder(root: str | os.PathLike | None) -> Path:
     """The folder that holds the files themselves."""
+    from torchvision.datasets import CIFAR10
+
     if root is not None and not isinstance(root, str | os.PathLike):
         raise TypeError(f"root must be a path or None, got {type(root).__name__}")
     if root is None:
@@ -78,6 +79,8 @@ def _folder(root: str | os.PathLike | None) -> Path:
 
 
 def _what_is_missing(folder: Path, missing: list[str], reason: str = "") -> str:
+    from torchvision.datasets import CIFAR10
+
     return (
         f"CIFAR-10 is not complete in {folder}: {', '.join(missing)} missing{reason}. "
         f"Fetch {CIFAR10.url} where there is a network and put it, packed or unpacked, into "
@@ -88,14 +91,16 @@ def _what_is_missing(folder: Path, missing: list[str], reason: str = "") -> str:
 
 def _fetch(folder: Path, missing: list[str]) -> None:
     """Put the missing files into the folder, each whole or not at all."""
+    from torchvision.datasets import CIFAR10, utils
+
     archive = folder.parent / CIFAR10.filename
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".cifar-10-") as aside:
-            if check_integrity(archive, CIFAR10.tgz_md5):
-                extract_archive(archive, aside)
+            if utils.check_integrity(archive, CIFAR10.tgz_md5):
+                utils.extract_archive(archive, aside)
             else:
-                download_and_extract_archive(
+                utils.download_and_extract_archive(
                     CIFAR10.url, aside, filename=CIFAR10.filename, md5=CIFAR10.tgz_md5
                 )
             folder.mkdir(exist_ok=True)

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 SIZES = (8, 16, 32)
@@ -52,6 +50,10 @@ def digits(size: int = 8, *, test_fraction: float = 0.2, seed: int = 0) -> Digit
         raise ValueError(f"test_fraction must be a float from 0.01 to 0.99, got {test_fraction!r}")
     if type(seed) is not int or not 0 <= seed < 2**32:
         raise ValueError(f"seed must be a whole number from 0 to 2**32 - 1, got {seed!r}")
+    # Here, because scikit-learn takes a second to import, in each of many processes.
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
     stored = load_digits()
     images = torch.tensor(stored.images, dtype=torch.float32)[:, None] / 16  # (1797, 1, 8, 8)
     labels = torch.tensor(stored.target, dtype=torch.int64)

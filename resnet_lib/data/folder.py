@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
 
 from resnet_lib.data.checking import check_number, check_whole
 from resnet_lib.data.image_data import ImageData, channel_statistics
@@ -151,6 +150,9 @@ def _folders(place: Path) -> list[Path]:
 
 
 def _part(folder: Path) -> tuple[Part, dict[Path, str]]:
+    # Here, because torchvision takes a second to import, in every process.
+    from torchvision.datasets.folder import make_dataset
+
     names = [path.name for path in _folders(folder)]
     if len(names) < 2:
         found = f"only {names[0]}" if names else "none"
@@ -169,6 +171,8 @@ def _part(folder: Path) -> tuple[Part, dict[Path, str]]:
 
 
 def _is_picture(path: Path) -> bool:
+    from torchvision.datasets.folder import IMG_EXTENSIONS
+
     return path.name.lower().endswith(IMG_EXTENSIONS)
 
 

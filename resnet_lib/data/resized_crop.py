@@ -6,7 +6,6 @@ from math import inf, log
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.transforms.v2 import functional as VF
 
 from resnet_lib.data.checking import check_images, check_number, check_whole
 
@@ -49,6 +48,9 @@ class RandomResizedCrop(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         check_images(images)
         if not self.training:
+            # Here, because torchvision takes a second to import, in every process.
+            from torchvision.transforms.v2 import functional as VF
+
             return VF.center_crop(VF.resize(images, [self.size], antialias=True), [self.size] * 2)
         height, width = images.shape[2:]
         left, top, across, down = self._boxes(len(images), height, width, images.device)
