@@ -20,14 +20,17 @@ FEW = {"base": {}, "crop by a pixel": {"augment": ["crop"]}, "early": {"held_out
 def check(held):
     options = held["configuration"]
     for row in held["results"]:
-        rates = refinements.rates_for(row["settings"])
-        assert list(row["choosing"]) == [str(rate) for rate in rates]
         means = {float(rate): sum(errors) for rate, errors in row["choosing"].items()}
         assert means[row["rate"]] == min(means.values())
+        assert list(means) == sorted(means)
+        place = refinements.RATES.index(row["rate"])
+        beside = refinements.RATES[max(0, place - 1) : place + 2]
+        assert {row["rate"], *beside} <= set(means), "the best rate has an untried neighbour"
         assert len({len(errors) for errors in row["choosing"].values()}) == 1
-        columns = [row[name] for name in ("seeds", "errors", "training", "epochs")]
-        assert [len(column) for column in columns] == [options["seeds"]] * 4
-        assert all(0 <= error <= 100 for error in row["errors"] + row["training"])
+        columns = [row[name] for name in ("seeds", "errors", "settled", "training", "epochs")]
+        assert [len(column) for column in columns] == [options["seeds"]] * 5
+        found = row["errors"] + row["settled"] + row["training"]
+        assert all(0 <= error <= 100 for error in found)
         assert all(1 <= epochs <= options["epochs"] for epochs in row["epochs"])
         if "patience" not in row["settings"]:
             assert set(row["epochs"]) == {options["epochs"]}
@@ -111,7 +114,7 @@ def test_the_rate_with_the_lowest_error_is_taken(monkeypatch):
 
     def one_run(case, rate, seed, epochs):
         seen.append((rate, seed))
-        return 5 * abs(math.log(rate / 0.1)) + (seed < 1000), 0.0, epochs
+        return 5 * abs(math.log(rate / 0.1)) + (seed < 1000), 0.0, 0.0, epochs
 
     monkeypatch.setattr(refinements, "one_run", one_run)
     found = refinements.measure({"name": "base", "settings": {}}, refinements.parse(SMALL))
@@ -122,15 +125,38 @@ def test_the_rate_with_the_lowest_error_is_taken(monkeypatch):
     assert {seed for _, seed in seen} == {0, 1, *refinements.CHOOSING}
 
 
-@pytest.mark.parametrize("rows", ["ROWS", "COMBINED"])
-def test_every_row_has_rates_of_its_kind(rows):
-    for name, settings in getattr(refinements, rows).items():
-        rates = refinements.rates_for(settings)
-        assert len(rates) == 3, name
-        strong = any(word in name for word in ("0.005", "smoothing", "dropout"))
-        assert (rates == (0.1, 0.3, 1.0)) == (strong or name == "crop, decay"), name
-        if "Adam" in name or name == "no momentum":
-            assert rates not in (refinements.RATES["sgd"], refinements.RATES["regularised"])
+@pytest.mark.parametrize(
+    ("best", "tried"),
+    [
+        (0.1, [0.03, 0.1, 0.3]),
+        (1.0, [0.03, 0.1, 0.3, 1.0, 3.0]),
+        (0.01, [0.003, 0.01, 0.03, 0.1, 0.3]),
+        (10.0, [0.03, 0.1, 0.3, 1.0, 3.0, 10.0]),
+    ],
+)
+def test_rates_are_tried_until_the_best_has_a_worse_one_on_both_sides(best, tried, monkeypatch):
+    def one_run(case, rate, seed, epochs):
+        return abs(math.log(rate / best)), 0.0, 0.0, epochs
+
+    monkeypatch.setattr(refinements, "one_run", one_run)
+    found = refinements.try_rates({"settings": {}}, 1)
+    assert sorted(found) == tried
+    assert min(found, key=lambda rate: sum(found[rate])) == best
+
+
+def test_adam_begins_at_a_lower_rate(monkeypatch):
+    monkeypatch.setattr(refinements, "one_run", lambda case, rate, *_: (rate, 0.0, 0.0, 1))
+    assert max(refinements.try_rates({"settings": {"optimizer": "adam"}}, 1)) == 0.03
+    assert max(refinements.try_rates({"settings": {}}, 1)) == 0.3
+
+
+def test_statistics_are_settled_on_the_training_images(monkeypatch):
+    """After one epoch the running statistics are far from settled, and the error shows it."""
+    case = {"depth": 8, "settings": {}}
+    error, settled, _, _ = refinements.one_run(case, 0.1, 0, 2)
+    monkeypatch.setattr(torch.optim.swa_utils, "update_bn", lambda *_: None)
+    same, unsettled, _, _ = refinements.one_run(case, 0.1, 0, 2)
+    assert settled < error == same == unsettled
 
 
 def test_a_row_is_the_base_with_one_change():
