@@ -25,7 +25,7 @@ SIZES = {
     ],
     "cuda": [
         ("resnet20", 32, 128), ("resnet20", 32, 1024), ("resnet56", 32, 128),
-        ("resnet18", 64, 64), ("resnet18", 224, 8), ("resnet18", 224, 128),
+        ("resnet18", 64, 64), ("resnet18", 224, 1), ("resnet18", 224, 8), ("resnet18", 224, 128),
         ("resnet50", 224, 8), ("resnet50", 224, 128),
     ],
 }  # fmt: skip

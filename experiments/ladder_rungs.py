@@ -35,6 +35,7 @@ class Rung:
     precision: str = "fp32"
     channels_last: bool = False
     compile: bool = False
+    fused: bool = False
     graph: bool = False
 
 
@@ -50,7 +51,8 @@ CHANGES = {
     "channels-last": ({"channels_last": True}, BOTH),
     "batch": ({"batch": 512}, BOTH),
     "compile": ({"compile": True}, BOTH),
-    "graph": ({"graph": True, "waits": False}, ("cuda",)),
+    "fused": ({"fused": True}, ("cuda",)),
+    "graph": ({"graph": True, "fused": True, "waits": False}, ("cuda",)),
 }
 """What each rung changes on the one below it, and on which devices it is a change at all."""
 
@@ -113,24 +115,29 @@ class Pictures(Dataset):
 Batch = tuple[Tensor, Tensor]
 
 
-def endless_batches(rung: Rung, images: Tensor, labels: Tensor, device: str) -> Iterator[Batch]:
-    """Full batches, epoch after epoch, augmented and on the device."""
+def make_loader(
+    rung: Rung, images: Tensor, labels: Tensor, device: str
+) -> data.Batches | DataLoader:
+    """Full batches of an epoch, augmented."""
     if rung.data_on_device:
         whole = len(images) // rung.batch * rung.batch
         parts = data.RandomCrop(4), data.RandomFlip(), data.Normalize(MEAN, STD)
-        loader = data.Batches(
+        return data.Batches(
             images[:whole], labels[:whole], rung.batch,
             shuffle=True, transform=nn.Sequential(*parts), device=device,
         )  # fmt: skip
-    else:
-        options = {"persistent_workers": True, "pin_memory": device == "cuda"}
-        loader = DataLoader(
-            Pictures(images, labels), rung.batch, shuffle=True, drop_last=True,
-            num_workers=rung.workers, **(options if rung.workers else {}),
-        )  # fmt: skip
+    options = {"persistent_workers": True, "pin_memory": device == "cuda"}
+    return DataLoader(
+        Pictures(images, labels), rung.batch, shuffle=True, drop_last=True,
+        num_workers=rung.workers, **(options if rung.workers else {}),
+    )  # fmt: skip
+
+
+def endless(loader: data.Batches | DataLoader, device: str) -> Iterator[Batch]:
+    """Its batches, on the device, epoch after epoch."""
     epoch = 0
     while True:
-        if rung.data_on_device:
+        if isinstance(loader, data.Batches):
             loader.set_epoch(epoch)
         for some, theirs in loader:
             yield some.to(device, non_blocking=True), theirs.to(device, non_blocking=True)
@@ -143,10 +150,11 @@ Step = Callable[[Tensor, Tensor], object]
 def make_step(net: nn.Module, rung: Rung, device: str) -> tuple[Step, torch.optim.Optimizer]:
     """One update of the network, and the optimiser that does it."""
     rate, options = RATE * rung.batch / RATE_BATCH, {"momentum": 0.9, "weight_decay": 1e-4}
+    options |= {"fused": True} if rung.fused else {}
     if rung.graph:
         # A graph keeps the numbers it was captured with. A tensor's can be changed later, and of
         # PyTorch's SGDs only the fused one leaves it on the device.
-        rate, options["fused"] = torch.tensor(rate, device=device), True
+        rate = torch.tensor(rate, device=device)
     optimizer = torch.optim.SGD(net.parameters(), rate, **options)
     mixed = torch.autocast(
         device, torch.bfloat16, enabled=rung.precision == "bf16", cache_enabled=not rung.graph
@@ -202,7 +210,7 @@ def climb(
     Returns:
         milliseconds(steps): mean time of a step, loading included.
         peak(): most bytes of tensors during a step: weights, momenta, gradients, activations and
-            the batch; on a GPU all that lies there, so the data set too.
+            the batch. A data set on the device is not in it.
     """
     if rung.keeps_memory:
         measure.keep_freed_memory()
@@ -213,7 +221,8 @@ def climb(
     if rung.compile:
         net.compile()
     step, optimizer = make_step(net, rung, device)
-    batches = endless_batches(rung, *make_images(count, source), device)
+    loader = make_loader(rung, *make_images(count, source), device)
+    batches = endless(loader, device)
 
     def load() -> Batch:
         images, labels = next(batches)
@@ -230,13 +239,13 @@ def climb(
         return measure.milliseconds(lambda: [step(*load()) for _ in range(steps)], device) / steps
 
     def peak() -> int:
-        if rung.graph:
-            return torch.cuda.max_memory_allocated()
+        if rung.graph:  # it keeps its memory, so there is nothing to be seen of a single replay
+            stored = [loader.images, loader.labels] if rung.data_on_device else []
+            return torch.cuda.max_memory_allocated() - measure.held_bytes(stored)
         batch = load()
         optimizer.zero_grad()
         momenta = [state["momentum_buffer"] for state in optimizer.state.values()]
-        held = measure.held_bytes([*net.parameters(), *net.buffers(), *momenta, *batch])
-        held = held if device == "cpu" else torch.cuda.memory_allocated()
-        return held + measure.peak_rise(lambda: step(*batch), device)
+        held = [*net.parameters(), *net.buffers(), *momenta, *batch]
+        return measure.held_bytes(held) + measure.peak_rise(lambda: step(*batch), device)
 
     return {"milliseconds": milliseconds, "peak": peak}

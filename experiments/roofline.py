@@ -1,7 +1,5 @@
 """What a machine can do at best, measured, and how long a step must take at least."""
 
-from statistics import median
-
 import measure
 import torch
 from torch import Tensor
@@ -45,7 +43,8 @@ def launch(device: str) -> dict[str, float]:
 
 def _seconds(work: measure.Step, device: str) -> float:
     work()
-    return median(measure.milliseconds(work, device) for _ in range(TRIES)) / 1000
+    # What the machine can do at best: whatever disturbs it only makes it slower.
+    return min(measure.milliseconds(work, device) for _ in range(TRIES)) / 1000
 
 
 class Floor(TorchDispatchMode):

@@ -13,10 +13,11 @@
   overhead    time of a step in the library's `fit` and in the barest loop that does the same, in
               turns within one run. A second bare loop is the control: it shows what chance does
 
-The rungs: naive; memory (CPU: freed memory is kept); workers (loading in processes of their own);
-data (images and augmentation on the device, no workers); no-wait (GPU: no loss.item() per step);
-benchmark (GPU: cudnn.benchmark); bf16; channels-last; batch (512 with four times the rate);
-compile; graph (GPU: the whole step as one CUDA graph, with fused SGD).
+The rungs: naive; memory (CPU: freed memory is kept); workers (loading in processes of their own, on
+a GPU into pinned memory); data (images and augmentation on the device, no workers); no-wait (GPU:
+no loss.item() per step); benchmark (GPU: cudnn.benchmark); bf16; channels-last; batch (512 with
+four times the rate); compile; fused (GPU: SGD in one kernel); graph (GPU: the whole step as one
+CUDA graph). On GPUs since Ampere PyTorch's 32-bit convolutions use TF32, as its default is.
 
 A killed run goes on with the same command: each finished case is kept beside the record.
 """
@@ -86,7 +87,10 @@ def measure_case(part: str, what: str, options: argparse.Namespace, **case) -> d
         floor = ladder_floor.floor(case["network"], options.device)
         return ladder_turns.climb_all(case["network"], options) | {"floor": floor}
     if part == "precision":
-        return ladder_precision.compare(**case, device=options.device, rounds=options.rounds)
+        try:
+            return ladder_precision.compare(**case, device=options.device, rounds=options.rounds)
+        except torch.OutOfMemoryError:
+            return {"steps": [], "left_out": "out of memory"}
     if part == "bf16":
         return ladder_precision.restrict(**case, threads=options.threads, rounds=options.rounds)
     steps = 1 if options.device == "cpu" else 50

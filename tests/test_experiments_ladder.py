@@ -219,7 +219,8 @@ def test_rungs_that_are_left_out_leave_no_change_behind():
 def test_batches_are_full_and_go_on_after_an_epoch(on_device):
     rung = Rung(batch=8, data_on_device=on_device)
     images, labels = ladder_rungs.make_images(20)
-    batches = ladder_rungs.endless_batches(rung, images, labels, "cpu")
+    loader = ladder_rungs.make_loader(rung, images, labels, "cpu")
+    batches = ladder_rungs.endless(loader, "cpu")
     several = [next(batches) for _ in range(5)]
     for some, theirs in several:
         assert some.shape == (8, 3, 32, 32)
@@ -236,7 +237,7 @@ def test_both_kinds_of_loading_normalise_alike(monkeypatch):
     white = []
     for on_device in (False, True):
         rung = Rung(batch=16, data_on_device=on_device)
-        some, _ = next(ladder_rungs.endless_batches(rung, images, labels, "cpu"))
+        some, _ = next(iter(ladder_rungs.make_loader(rung, images, labels, "cpu")))
         white.append(some.amax(dim=(0, 2, 3)))
     assert torch.allclose(*white, atol=1e-5)
 
@@ -272,7 +273,8 @@ def weights_after(rung, steps=3):
 
 def test_the_fused_step_of_the_graph_is_the_same_step():
     usual = weights_after(Rung(waits=False))
-    assert torch.allclose(weights_after(Rung(graph=True, waits=False)), usual, atol=1e-5)
+    for fused in (Rung(fused=True, waits=False), Rung(fused=True, graph=True, waits=False)):
+        assert torch.allclose(weights_after(fused), usual, atol=1e-5)
     assert torch.equal(weights_after(Rung(waits=True)), usual)
     assert not torch.allclose(weights_after(Rung(waits=False), steps=2), usual, atol=1e-3)
 
@@ -282,7 +284,7 @@ def test_the_rate_grows_with_the_batch():
     for batch, rate in ((128, 0.1), (512, 0.4)):
         _, optimizer = ladder_rungs.make_step(net, Rung(batch=batch), "cpu")
         assert optimizer.param_groups[0]["lr"] == pytest.approx(rate)
-    _, optimizer = ladder_rungs.make_step(net, Rung(batch=512, graph=True), "cpu")
+    _, optimizer = ladder_rungs.make_step(net, Rung(batch=512, fused=True, graph=True), "cpu")
     assert torch.equal(optimizer.param_groups[0]["lr"], torch.tensor(0.4))
 
 
@@ -458,6 +460,18 @@ def test_half_precision_is_compared_in_the_same_layout():
     ]  # fmt: skip
     assert set(found[0]["faster"].values()) == set(found[1]["faster"].values()) == {1.0}
     assert all(step["memory"] < 1 for step in found[2:])
+
+
+def test_a_case_that_is_too_large_is_left_out(tmp_path, monkeypatch):
+    def too_large(**_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(ladder_precision, "compare", too_large)
+    out = tmp_path / "ladder.json"
+    assert training_ladder.main([*SMALL, "--parts", "precision", "--out", str(out)]) == 0
+    held = record.load(out)
+    check(held)
+    assert {case["left_out"] for case in held["results"]} == {"out of memory"}
 
 
 @pytest.mark.parametrize("before", [None, "AVX512_CORE_VNNI"])

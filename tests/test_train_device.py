@@ -4,7 +4,7 @@ import pytest
 import torch
 from toy_training import CPU, bits, cnn, trained
 
-from resnet_lib.train import TrainConfig, World, evaluate, join, pick_device
+from resnet_lib.train import TrainConfig, World, evaluate, join, pick_device, world
 
 
 @pytest.mark.parametrize(("found", "expected"), [(True, "cuda"), (False, "cpu")])
@@ -41,6 +41,42 @@ def test_alone_without_torchrun(monkeypatch):
     assert bits(net) == bits(trained()[0])
     with pytest.raises(ValueError, match="got 'gpu'"), join("gpu"):
         pass
+
+
+@pytest.fixture
+def two_gpus(monkeypatch):
+    """A machine that seems to have two GPUs; what is asked of them, in order."""
+    asked = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda number: asked.append(("set", number)))
+
+    def pick(name):
+        asked.append(("pick", name))
+        return torch.device(name)
+
+    monkeypatch.setattr(world, "pick_device", pick)
+    monkeypatch.setattr(world.dist, "init_process_group", lambda *how, **_: asked.append(how))
+    monkeypatch.setattr(world.dist, "destroy_process_group", lambda: None)
+    monkeypatch.setattr(world.dist, "get_rank", lambda: 1)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    return asked
+
+
+@pytest.mark.parametrize("name", ["auto", "cuda"])
+def test_each_process_has_the_gpu_of_its_local_rank(two_gpus, name, monkeypatch):
+    """And touches no other: a tensor on the first GPU would take memory there."""
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with join(name) as found:
+        assert found == World(torch.device("cuda:1"), 1, 2)
+    assert two_gpus == [("set", 1), ("pick", "cuda:1"), ("nccl",)]
+
+
+def test_more_processes_than_gpus(two_gpus, monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(ValueError, match="--nproc-per-node must be at most 2"), join():
+        pass
+    assert two_gpus == []
 
 
 def test_alone_every_exchange_is_with_oneself():

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -12,6 +13,9 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 __all__ = ["World", "join", "pick_device"]
+
+# How long a process waits for the others: process 0 may be reading a large folder of pictures.
+PATIENCE = timedelta(hours=1)
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -100,8 +104,9 @@ class World:
 def join(device: str = "auto") -> Iterator[World]:
     """Join the processes that torchrun started; without torchrun, be alone.
 
-    GPUs talk through nccl, CPUs through gloo. With "auto" each process takes the GPU of its local
-    rank, or the CPU if this machine has no GPU.
+    GPUs talk through nccl, CPUs through gloo. With "auto" or "cuda" each process takes the GPU of
+    its local rank; with "auto", the CPU if this machine has no GPU. A process waits for the others
+    for an hour at most.
 
     An error leaves this process without a word to the others, which may be waiting for it. So let
     it end the process: torchrun then ends the others.
@@ -113,16 +118,14 @@ def join(device: str = "auto") -> Iterator[World]:
     if size == 1 and "RANK" not in os.environ:
         yield World(pick_device(device))
         return
-    own = pick_device(device)
     local = int(os.environ["LOCAL_RANK"])
-    if own.type == "cuda":
-        if local >= torch.cuda.device_count():
-            raise ValueError(
-                f"--nproc-per-node must be at most {torch.cuda.device_count()}, the number of GPUs"
-            )
-        own = torch.device("cuda", local)
-        torch.cuda.set_device(own)
-    dist.init_process_group("nccl" if own.type == "cuda" else "gloo")
+    if device in ("auto", "cuda") and (gpus := torch.cuda.device_count()):
+        if local >= gpus:
+            raise ValueError(f"--nproc-per-node must be at most {gpus}, the number of GPUs")
+        device = f"cuda:{local}"
+        torch.cuda.set_device(local)  # first, or each process takes memory of the first GPU too
+    own = pick_device(device)
+    dist.init_process_group("nccl" if own.type == "cuda" else "gloo", timeout=PATIENCE)
     yield World(own, dist.get_rank(), size)
     # Only at the good end: it waits for the others, and after an error they may wait for us.
     dist.destroy_process_group()
