@@ -172,6 +172,14 @@ def test_pad_shortcut_agrees_with_numpy(c_out, stride):
     assert not list(shortcut.parameters())
 
 
+def test_pad_shortcut_keeps_the_layout_of_the_gradient():
+    """A gradient in another layout slows down each operation that meets it."""
+    x = torch.randn(2, 4, 6, 6).to(memory_format=torch.channels_last).requires_grad_()
+    weights = torch.randn(2, 8, 3, 3).to(memory_format=torch.channels_last)
+    (gradient,) = torch.autograd.grad((PadShortcut(4, 8, 2)(x) * weights).sum(), x)
+    assert gradient.is_contiguous(memory_format=torch.channels_last)
+
+
 @pytest.mark.parametrize(
     ("option", "same_shape", "changed_shape"),
     [
