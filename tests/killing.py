@@ -26,6 +26,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+import torch._dynamo  # PyTorch loads it, for two seconds, when the first optimiser is used
 from toy_training import batches, bits, cnn, held_out, rows
 
 from resnet_lib.train import Checkpoints, TrainConfig, fit, loop
