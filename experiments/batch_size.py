@@ -8,7 +8,8 @@ of cases, each for every batch size and every learning rate, over the same seeds
            after each of the first 20 updates, then whenever 5 % more are done. Batch norm then
            works with the statistics of the test images, because its running ones lag behind.
   epochs   a fixed number of epochs, with a rate that falls along a cosine, with and without
-           warm-up. Test error and training loss at the end, seed by seed; null where the loss
+           warm-up. At the end, seed by seed: the test error as it is and with batch norm's
+           statistics settled on the training images, and the training loss; null where the loss
            stopped being finite.
 
 A killed run goes on with the same command: each finished case is kept beside the record.
@@ -63,28 +64,31 @@ def measure(options: argparse.Namespace, kind: str, **case) -> dict:
     if kind == "steps":
         return {"steps": [steps_to_target(options, seed, **case) for seed in seeds]}
     ends = [end_of_training(options, seed, **case) for seed in seeds]
-    errors, losses = (list(column) for column in zip(*ends, strict=True))
-    return {"errors": errors, "losses": losses}
+    errors, settled, losses = (list(column) for column in zip(*ends, strict=True))
+    return {"errors": errors, "settled": settled, "losses": losses}
 
 
 def summary(result: dict) -> str:
-    found = result.get("errors", result.get("steps"))
+    found = result.get("settled", result.get("steps"))
     return "  " + "  ".join("-" if value is None else f"{value:g}" for value in found)
 
 
 def end_of_training(
     options: argparse.Namespace, seed: int, batch: int, rate: float, warmup: int
-) -> tuple[float | None, float | None]:
-    """Test error in percent and training loss of the last of a fixed number of epochs."""
+) -> tuple[float | None, float | None, float | None]:
+    """After a fixed number of epochs: test error in percent, the same settled, training loss."""
     config = train.TrainConfig(
         epochs=options.epochs, learning_rate=rate, warmup_epochs=warmup, seed=seed
     )
+    net, batches, test = network_and_data(seed, batch)
     try:
-        history = train.fit(*network_and_data(seed, batch), config, world=CPU, progress=False)
+        history = train.fit(net, batches, test, config, world=CPU, progress=False)
     except train.NonFiniteLoss:
-        return None, None
+        return None, None, None
     last = history.epochs[-1]
-    return percent_wrong(last["validation_accuracy"]), significant(last["train_loss"])
+    torch.optim.swa_utils.update_bn(batches, net)
+    settled = percent_wrong(train.evaluate(net, test).accuracy)
+    return percent_wrong(last["validation_accuracy"]), settled, significant(last["train_loss"])
 
 
 def steps_to_target(

@@ -28,9 +28,9 @@ def check_batch_size(held):
     names = ("kind", "warmup", "batch", "rate")
     assert [tuple(run[name] for name in names) for run in held["results"]] == expected
     for run in held["results"]:
-        columns = ["steps"] if run["kind"] == "steps" else ["errors", "losses"]
+        columns = ["steps"] if run["kind"] == "steps" else ["errors", "settled", "losses"]
         assert all(len(run[name]) == options["seeds"] for name in columns)
-        for value in run.get("errors", []):
+        for value in run.get("errors", []) + run.get("settled", []):
             assert value is None or 0 <= value <= 100
         most = options["longest"] * math.ceil(1437 / run["batch"])
         for value in run.get("steps", []):
@@ -106,7 +106,7 @@ def test_steps_are_counted_until_the_target(target, rate, steps):
 
 def test_a_loss_that_is_not_finite_is_kept_as_null():
     options = batch_size.parse(["--epochs", "2"])
-    assert batch_size.end_of_training(options, 0, batch=512, rate=1e9, warmup=0) == (None, None)
+    assert batch_size.end_of_training(options, 0, batch=512, rate=1e9, warmup=0) == (None,) * 3
 
 
 def test_asking_for_the_error_leaves_the_network_as_it_was():
