@@ -1,0 +1,221 @@
+"""The experiment behind chapter 11, on so few images that only its working shows."""
+
+import json
+
+import degradation
+import degradation_digits
+import pytest
+import record
+import torch
+from notebooks import ROOT
+from safetensors.torch import load_file
+from test_records import VALIDATOR
+
+from resnet_lib import data, nets, train
+
+SMALL = ["--networks", "plain20", "--device", "cpu", "--threads", "1"]
+
+
+def check(held):
+    """What a schema cannot say of the record."""
+    options = degradation.parse(held["command"].split()[2:])
+    assert [options.networks, options.seeds] == [
+        held["configuration"][name] for name in ("networks", "seeds")
+    ]
+    *epochs, end = held["results"]
+    assert [one["epoch"] for one in epochs] == list(range(1, len(epochs) + 1))
+    assert all(0 <= one[name] <= 100 for one in epochs for name in ("train_error", "test_error"))
+    assert end["what"] in ("end", "not finite")
+    if end["what"] == "end":
+        depth = degradation.depth_of(options.networks[0])
+        assert len(end["gradient_norms"]) == depth
+        assert len(end["responses"]) == depth - 1
+        steps = epochs[0]["steps"]
+        config = degradation.settings(options.networks[0], 0, steps, options)
+        assert len(epochs) == config.epochs
+        assert [one["steps"] for one in epochs] == [steps * one["epoch"] for one in epochs]
+
+
+def test_the_committed_records_are_whole():
+    for path in sorted((ROOT / "results" / "degradation").glob("*.json")):
+        held = record.load(path)
+        check(held)
+        options = held["configuration"]
+        (network,), (seed,) = options["networks"], options["seeds"]
+        assert path.stem == f"degradation-{options['schedule']}-{network}-{seed}"
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """CIFAR-10 with 40 images, and a training of two epochs."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (40, 3, 32, 32), dtype=torch.uint8, generator=generator)
+    labels = torch.arange(40) % 10
+    found = data.ImageData(
+        images, labels, images[:20], labels[:20], tuple("abcdefghij"), (0.5,) * 3, (0.25,) * 3
+    )
+    monkeypatch.setattr(degradation.data, "cifar10", lambda **_: found)
+    monkeypatch.setattr(degradation, "SHORT_EPOCHS", 2)
+    monkeypatch.setattr(degradation, "BATCH", 16)
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+def folders(tmp_path):
+    return ["--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "results")]
+
+
+def test_each_network_leaves_a_record_and_its_weights(few, tmp_path, capsys):
+    words = [*SMALL, "--networks", "plain20", "resnet20", *folders(tmp_path)]
+    assert degradation.main(words) == 0
+    names = [f"degradation-short-{network}-0" for network in ("plain20", "resnet20")]
+    paths = sorted((tmp_path / "results").iterdir())
+    assert [path.name for path in paths] == [f"{name}.json" for name in names]
+    for path, name in zip(paths, names, strict=True):
+        held = record.load(path)
+        VALIDATOR.validate(held)
+        check(held)
+        weights = load_file(tmp_path / "runs" / name / "model.safetensors")
+        net = nets.CifarResNet(20, residual="resnet" in name)
+        net.load_state_dict(weights)
+    assert "training error" in capsys.readouterr().out
+    assert degradation.main(words) == 0
+    assert capsys.readouterr().out.count("is there already") == 2
+
+
+def test_a_stopped_run_goes_on_to_the_same_record(few, tmp_path, monkeypatch, capsys):
+    whole, halved = tmp_path / "whole", tmp_path / "halved"
+    assert degradation.main([*SMALL, *folders(whole)]) == 0
+    step, calls = train.loop.training_step, []
+
+    def stopped(*words):
+        calls.append(1)
+        if len(calls) == 5:  # in the second epoch
+            raise KeyboardInterrupt("the run is kept")
+        return step(*words)
+
+    monkeypatch.setattr(train.loop, "training_step", stopped)
+    assert degradation.main([*SMALL, *folders(halved)]) == 130
+    assert "the run is kept" in capsys.readouterr().out
+    assert degradation.main([*SMALL, *folders(halved)]) == 0
+    one, other = (
+        json.loads(next((folder / "results").glob("*.json")).read_text(encoding="utf-8"))["results"]
+        for folder in (whole, halved)
+    )
+    for results in (one, other):
+        for epoch in results[:-1]:
+            del epoch["seconds"]
+    assert one == other
+
+
+def test_a_loss_that_is_not_finite_ends_the_record(few, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        degradation, "settings", lambda *_: train.TrainConfig(epochs=3, learning_rate=1e12)
+    )
+    assert degradation.main([*SMALL, *folders(tmp_path)]) == 0
+    held = record.load(next((tmp_path / "results").glob("*.json")))
+    assert held["results"][-1]["what"] == "not finite"
+
+
+def test_the_recipe_is_the_papers():
+    options = degradation.parse(["--schedule", "paper"])
+    config = degradation.settings("resnet56", 3, 391, options)
+    assert config.epochs * 391 == pytest.approx(64_000, rel=0.005)
+    rates = {
+        step: train.learning_rate(config, step, config.epochs * 391)
+        for step in (0, 31_900, 32_200, 47_900, 48_200)
+    }
+    assert list(rates.values()) == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001])
+    assert (config.momentum, config.weight_decay, config.seed) == (0.9, 1e-4, 3)
+    assert config.warmup_epochs == 0
+    assert degradation.settings("resnet110", 0, 391, options).warmup_epochs == 1
+
+
+def test_the_nine_networks_are_the_papers():
+    assert len(degradation.NETWORKS) == 9
+    assert "plain110" not in degradation.NETWORKS
+    for name in ("plain20", "resnet20"):
+        net = degradation.build(name, 0)
+        assert sum(p.numel() for p in net.parameters()) == 269_722  # 0.27 M in Table 6
+
+
+def test_twins_start_alike():
+    plain, residual = (degradation.build(name, 5) for name in ("plain20", "resnet20"))
+    pairs = zip(plain.parameters(), residual.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_held_out_images_are_judged_in_place_of_the_test(few):
+    images = degradation.data.cifar10()
+    options = degradation.parse(["--device", "cpu"])
+    options.held_out = 8
+    batches, judged = degradation.loaders(images, 0, options)
+    assert (batches.samples, judged.samples) == (32, 8)
+    assert torch.equal(judged.images, images.train_images[32:])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--networks", "plain110"], "argument --networks: invalid choice: 'plain110'"),
+        (["--seeds", "-1"], "argument --seeds: must be a whole number of at least 0, got '-1'"),
+        (["--held-out", "1"], "argument --held-out: invalid choice: 1"),
+        (["--schedule", "long"], "argument --schedule: invalid choice: 'long'"),
+    ],
+)
+def test_a_wrong_argument_is_named(words, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        degradation.main(words)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_without_cifar10_it_says_what_is_missing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("RESNET_LIB_DATA", str(tmp_path))
+    assert degradation.main([*SMALL, *folders(tmp_path)]) == 2
+    assert "CIFAR-10 is not complete" in capsys.readouterr().err
+
+
+# The small question, on the digits.
+
+
+def check_digits(held):
+    options = held["configuration"]
+    names = ("depth", "kind", "rate")
+    expected = [
+        (depth, kind, rate)
+        for depth in options["depths"]
+        for kind in degradation_digits.KINDS
+        for rate in degradation_digits.RATES
+    ]
+    assert [tuple(row[name] for name in names) for row in held["results"]] == expected
+    for row in held["results"]:
+        for errors in (row["training"], row["test"]):
+            assert len(errors) == options["seeds"]
+            assert all(error is None or 0 <= error <= 100 for error in errors)
+
+
+def test_the_committed_record_of_the_digits_is_whole():
+    path = ROOT / "results" / "degradation_digits.json"
+    if not path.exists():
+        pytest.skip("there is no results/degradation_digits.json; its script makes it")
+    check_digits(record.load(path))
+
+
+def test_a_small_run_on_the_digits_leaves_a_whole_record(tmp_path, monkeypatch):
+    monkeypatch.setattr(degradation_digits, "RATES", (0.1,))
+    threads, out = torch.get_num_threads(), tmp_path / "degradation_digits.json"
+    words = ["--depths", "8", "--seeds", "2", "--epochs", "2", "--out", str(out)]
+    try:
+        assert degradation_digits.main(words) == 0
+    finally:
+        torch.set_num_threads(threads)
+    held = record.load(out)
+    VALIDATOR.validate(held)
+    check_digits(held)
+    assert max(held["results"][1]["training"]) < 60, "the residual network has learned nothing"
+
+
+def test_a_rate_that_is_far_too_high_leaves_no_number():
+    assert degradation_digits.one_run(8, "plain", 1e12, seed=0, epochs=1) == (None, None)
