@@ -14,7 +14,8 @@ the base can be compared seed by seed. Row by row:
   epochs     how many epochs were trained
 
 The last rows put refinements together. They were chosen after the others had been seen. So they,
-and the base once more, are tested with seeds of their own.
+and the base once more, are tested with seeds of their own. Of these, "crop, averaged" was added
+after a first look at those seeds, and so were `settled` and the search for the rate.
 
 A killed run goes on with the same command: each finished row is kept beside the record.
 """
