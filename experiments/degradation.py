@@ -8,7 +8,7 @@ mirrored with probability 1/2; SGD has momentum 0.9 and weight decay 0.0001, in 
           tenth after a half and three quarters. The network of 110 layers is warmed up for an epoch
           (the paper: at 0.01 until the training error is below 80 %)
   short   10 epochs with a one-cycle rate, up to 0.1. It is not the paper's experiment, only the
-          same question in a fortieth of the time. It ends far from the paper's errors
+          same question in a sixteenth of the updates. It ends far from the paper's errors
 
 Departures from the paper: bfloat16 where a convolution's precision is concerned, in channels-last.
 The mean is subtracted and the deviation divided out per channel; the paper subtracts the mean of

@@ -26,12 +26,16 @@ def test_record_is_found(records):
 def test_missing_record_is_named_with_those_there_are(records):
     with pytest.raises(FileNotFoundError, match=r"results/two\.json.*results/one\.json"):
         read_record("results/two.json")
-    (records / "one.json").unlink()
+    (records / "series").mkdir()
+    (records / "one.json").rename(records / "series" / "first.json")
+    with pytest.raises(FileNotFoundError, match=r"There are: results/series/first\.json"):
+        read_record("results/two.json")
+    (records / "series" / "first.json").unlink()
     with pytest.raises(FileNotFoundError, match="There are: none"):
         read_record("results/one.json")
 
 
 def test_every_record_of_the_repository_can_be_read():
-    paths = sorted((ROOT / "results").glob("*.json"))
+    paths = sorted((ROOT / "results").rglob("*.json"))
     assert paths
-    assert all(read_record(f"results/{path.name}")["results"] for path in paths)
+    assert all(read_record(str(path.relative_to(ROOT)))["results"] for path in paths)

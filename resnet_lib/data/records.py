@@ -19,5 +19,8 @@ def read_record(path: str) -> dict:
         if (root / path).is_file():
             return json.loads((root / path).read_text(encoding="utf-8"))
     folder = here.parent / "results" if (here.parent / "results").is_dir() else here / "results"
-    known = ", ".join(sorted(f"results/{file.name}" for file in folder.glob("*.json"))) or "none"
+    names = sorted(
+        f"results/{file.relative_to(folder).as_posix()}" for file in folder.rglob("*.json")
+    )
+    known = ", ".join(names) or "none"
     raise FileNotFoundError(f"path names no record: {path}. There are: {known}")
