@@ -10,21 +10,24 @@ mirrored with probability 1/2; SGD has momentum 0.9 and weight decay 0.0001, in 
   short   10 epochs with a one-cycle rate, up to 0.1. It is not the paper's experiment, only the
           same question in a sixteenth of the updates. It ends far from the paper's errors
 
-Departures from the paper: bfloat16 where a convolution's precision is concerned, in channels-last.
+Departures from the paper: the forward passes run in bfloat16, under autocast, in channels-last.
 The mean is subtracted and the deviation divided out per channel; the paper subtracts the mean of
 each pixel.
 
 Each network and seed leaves a record of its own, with a row for each epoch:
 
-  train_error, train_loss   of the images as augmented, while the network changed
-  test_error, test_loss     in eval mode, after the epoch; with --held-out, of the images held out
+  steps, learning_rate      updates so far, and the rate of the last one
+  train_error, train_loss   of the images as augmented, while the network changed; errors in percent
+  test_error, test_loss     in eval mode, after the epoch; with --held-out it is validation_error
+                            and validation_loss, of the images held out
+  seconds                   of the epoch's training
 
-and a last row with the trained network on 128 training images, in train mode: the norm of the
-loss gradient for each layer, and the standard deviation behind each batch norm. If the loss stops
-being finite, the rows end there and the last one says so.
+and a last row with the trained network on 128 training images, in train mode and without
+autocast: the norm of the loss gradient for each layer, and the standard deviation of each batch
+norm's output. If the loss stops being finite, the rows end there and the last one says so.
 
-A killed run goes on with the same command: checkpoints lie in --runs, which then also has the
-trained weights. What has its record already is left out.
+A killed run goes on with the same command: checkpoints lie in --runs, in a folder for each
+record, which then also has the trained weights. What has its record already is left out.
 """
 
 import argparse
@@ -35,10 +38,10 @@ import measure
 import record
 import torch
 from bench_parity import at_least
-from safetensors.torch import save_file
 from torch import nn
 
 from resnet_lib import data, nets, probes, train
+from resnet_lib.cli.runs import write_weights
 
 NETWORKS = [f"{kind}{depth}" for depth in (20, 32, 44, 56) for kind in ("plain", "resnet")]
 NETWORKS += ["resnet110"]  # its plain twin is not shown in the paper: more than 60 % of errors
@@ -54,9 +57,14 @@ def main(words: list[str] | None = None) -> int:
     torch.set_num_threads(options.threads)
     try:
         images = data.cifar10(download=False)
-        for seed in options.seeds:
-            for network in options.networks:
-                carry_out(network, seed, images, options)
+        # All of them now: the code that runs is that of this moment's commit.
+        headers = {
+            (network, seed): describe(network, seed, options)
+            for seed in options.seeds
+            for network in options.networks
+        }
+        for (network, seed), header in headers.items():
+            carry_out(network, seed, header, images, options)
     except (record.RecordError, train.CheckpointError, OSError, ValueError) as error:
         print(f"degradation.py: error: {error}", file=sys.stderr)
         return 2
@@ -66,24 +74,36 @@ def main(words: list[str] | None = None) -> int:
     return 0
 
 
-def carry_out(network: str, seed: int, images: data.ImageData, options: argparse.Namespace) -> None:
-    """Train one network with one seed, unless its record is there; leave the record."""
-    name = f"degradation-{options.schedule}-{network}-{seed}"
-    path = options.out / f"{name}.json"
-    if path.exists():
-        print(f"{path} is there already.")
-        return
+def describe(network: str, seed: int, options: argparse.Namespace) -> dict:
+    """The header of one network's record."""
     configuration = {
         "schedule": options.schedule, "networks": [network], "seeds": [seed],
         "held_out": options.held_out, "device": options.device, "threads": options.threads,
     }  # fmt: skip
-    run = record.Run(path, record.describe("degradation", configuration, seed))
+    return record.describe("degradation", configuration, seed)
+
+
+def carry_out(
+    network: str, seed: int, header: dict, images: data.ImageData, options: argparse.Namespace
+) -> None:
+    """Train one network with one seed, unless its record is there; leave the record."""
+    held_out = "-held-out" if options.held_out else ""
+    name = f"degradation-{options.schedule}-{network}-{seed}{held_out}"
+    path = options.out / f"{name}.json"
+    if record.is_there(path, header):
+        print(f"{path} is there already.")
+        return
     folder = options.runs / name
+    record.begin(folder, header)
+    run = record.Run(path, header)
     model = build(network, seed)
     batches, test = loaders(images, seed, options)
+    judge = "validation" if options.held_out else "test"
 
     def kept(epoch: dict) -> None:
-        run.keep(row(epoch))
+        # A run that goes on from an older checkpoint comes to an epoch a second time.
+        run.results = [one for one in run.results if one["epoch"] < epoch["epoch"]]
+        run.keep(row(epoch, judge))
         print(f"{name}  {summary(run.results[-1])}", flush=True)
 
     config = settings(network, seed, len(batches), options)
@@ -93,12 +113,15 @@ def carry_out(network: str, seed: int, images: data.ImageData, options: argparse
         history = train.fit(
             model, batches, test, config, checkpoints=checkpoints, world=world, on_epoch=kept
         )
-        run.results = [row(epoch) for epoch in history.epochs]
+        run.results = [row(epoch, judge) for epoch in history.epochs]
         run.results.append(probe(model, images, options.device))
-        weights = {k: v.contiguous() for k, v in model.state_dict().items()}
-        save_file(weights, folder / "model.safetensors")
-    except train.NonFiniteLoss as error:
-        run.results.append({"what": "not finite", "message": str(error)})
+        about = {name: getattr(images, name) for name in ("classes", "mean", "std")}
+        write_weights(folder / "model.safetensors", model, {"net": network} | about)
+    except train.NonFiniteLoss:
+        run.results.append({"what": "not finite"})
+    except KeyboardInterrupt:
+        run.pause()
+        raise
     run.finish()
     print(f"The record is {path}.")
 
@@ -143,24 +166,25 @@ def loaders(
     )
 
 
-def row(epoch: dict) -> dict:
-    """What the record keeps of an epoch."""
+def row(epoch: dict, judge: str) -> dict:
+    """What the record keeps of an epoch; `judge` names the images it was evaluated on."""
     found = {"what": "epoch"} | {name: epoch[name] for name in ("epoch", "steps", "learning_rate")}
-    for part, name in (("train", "train"), ("validation", "test")):
+    for part, name in (("train", "train"), ("validation", judge)):
         found[f"{name}_error"] = round(100 * (1 - epoch[f"{part}_accuracy"]), 3)
         found[f"{name}_loss"] = round(epoch[f"{part}_loss"], 5)
     return found | {"seconds": round(epoch["seconds"], 1)}
 
 
 def summary(found: dict) -> str:
+    judge = "test" if "test_error" in found else "validation"
     return (
         f"epoch {found['epoch']:3}  training error {found['train_error']:5.2f} %"
-        f"  test error {found['test_error']:5.2f} %  {found['seconds']:.0f} s"
+        f"  {judge} error {found[f'{judge}_error']:5.2f} %  {found['seconds']:.0f} s"
     )
 
 
 def probe(model: nn.Module, images: data.ImageData, device: str) -> dict:
-    """The trained network on some training images, in train mode and single precision."""
+    """The trained network on some training images, in train mode and without autocast."""
     normalize = data.Normalize(images.mean, images.std)
     inputs = normalize(images.train_images[:PROBED]).to(device)
     targets = images.train_labels[:PROBED].to(device)

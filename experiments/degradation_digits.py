@@ -6,9 +6,11 @@ kind, a depth and a highest learning rate, and over the same seeds:
 
   training   the training error of the last epoch in percent, seed by seed: what the network got
              wrong while it went through the images; null where the loss stopped being finite
-  test       the test error after it, in eval mode with settled statistics; null likewise
+  test       the test error after it, in eval mode, with batch norm's statistics taken anew from
+             all training images (`torch.optim.swa_utils.update_bn`); null likewise
 
-So the best rate of each network can be looked up, and each network judged at its own.
+So the best rate of each network can be looked up, and each network judged at its own. The seeds
+are the same for both, which flatters every network a little.
 
 A killed run goes on with the same command: each finished row is kept beside the record.
 """

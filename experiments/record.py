@@ -69,6 +69,10 @@ class Run:
         write(self.part, self._record(results))
         self.results = results
 
+    def pause(self) -> None:
+        """Keep the time so far, when the run is to be stopped between two results."""
+        write(self.part, self._record(self.results))
+
     def finish(self) -> None:
         """Write the record, in place of an older one, and remove what was kept on the way."""
         write(self.path, self._record(self.results))
@@ -80,19 +84,55 @@ class Run:
             begun = load(self.part)
         except RecordError as error:
             raise RecordError(f"{error} Nothing can go on from it: {delete}") from error
-        # The command says the same as the configuration, only harder to compare.
-        changed = [k for k in self.header if k != "command" and begun[k] != self.header[k]]
-        if begun["results"] and changed:
-            lines = [f"{self.part} holds {len(begun['results'])} results of another run:"]
-            lines += [f"  {k} was {begun[k]}, is now {self.header[k]}" for k in changed]
-            lines += [f"That run was: {begun['command']}", f"Go on with that one, or {delete}"]
-            raise RecordError("\n".join(lines))
+        if begun["results"]:
+            what = f"{self.part} holds {len(begun['results'])} results of another run"
+            refuse_other(begun, self.header, what, delete)
         self.results, self._earlier = begun["results"], begun["wall_seconds"]
 
     def _record(self, results: list[dict]) -> dict:
         seconds = self._earlier + time.monotonic() - self._began
         day = datetime.now(UTC).date().isoformat()
         return self.header | {"date": day, "wall_seconds": round(seconds, 1), "results": results}
+
+
+def is_there(path: Path, header: dict) -> bool:
+    """Whether the record that the header describes is there already.
+
+    Raises:
+        RecordError: another one is there in its place, or something that is no record.
+    """
+    if not path.exists():
+        return False
+    there = load(path)
+    if there["configuration"] != header["configuration"]:
+        raise RecordError(f"{path} is the record of another run, {there['command']}: move it away.")
+    return True
+
+
+def begin(folder: Path, header: dict) -> None:
+    """Keep a header beside checkpoints, so that no other run goes on from them.
+
+    Raises:
+        RecordError: the folder holds checkpoints of another run.
+        OSError: the system cannot write there.
+    """
+    path, header = folder / "header.json", json.loads(json.dumps(header))
+    if not path.exists():
+        write(path, header)
+        return
+    begun = json.loads(path.read_text(encoding="utf-8"))
+    refuse_other(begun, header, f"{folder} holds another run", f"delete {folder} to begin anew.")
+
+
+def refuse_other(begun: dict, header: dict, what: str, delete: str) -> None:
+    """Raise a RecordError if the run that was begun is not the one that the header describes."""
+    # The command says the same as the configuration, only harder to compare.
+    changed = [k for k in header if k != "command" and begun[k] != header[k]]
+    if changed:
+        lines = [f"{what}:"]
+        lines += [f"  {k} was {begun[k]}, is now {header[k]}" for k in changed]
+        lines += [f"That run was: {begun['command']}", f"Go on with that one, or {delete}"]
+        raise RecordError("\n".join(lines))
 
 
 def describe(experiment: str, configuration: dict, seed: int) -> dict:

@@ -3,23 +3,26 @@
 Each run is one call of the library's command line, `python -m resnet_lib train`, and leaves a
 record of its own. A recipe is a list of that command's options; they stand in RECIPES. To find one
 for CIFAR-10, ResNet-20 learns with each for a few epochs and is judged by a tenth of the training
-images, held out (--validation 0.1). The test images choose nothing. A network that is shipped then
-learns from all training images, for longer.
+images, held out (--validation 0.1). The test images choose nothing: the command line does judge
+them once, at the end, but no record has it. A network that is shipped then learns from all training
+images, for longer.
 
-The rows of a record, one for each epoch:
+The rows of a record, one for each epoch; errors are in percent:
 
+  steps, learning_rate                updates so far, and the rate of the last one
   train_error, train_loss             of the images as augmented, while the network changed
   validation_error, validation_loss   of the images held out; with --validation 0 it is test_error
                                       and test_loss, of the test images
+  seconds                             of the epoch's training; wall_seconds is their sum
 
 and with --validation 0 a last one for the network at the end, in single precision:
 
   test_error, test_loss   of all test images
-  by_class                for each class: the share of its test images that were taken for another
-  right_of_first          right answers among the first test images: 1,000, or all where there are
+  by_class                the error for each class
+  correct_of_first        correct answers among the first test images: 1,000, or all where there are
                           fewer
-  sha256                  checksum of the weights, which lie in --runs and are to be copied to
-                          resnet_lib/weights
+  sha256                  checksum of the weights. They lie in --runs, and are to be copied to
+                          resnet_lib/weights/NETWORK-DATA.safetensors
 
 A killed run goes on with the same command. What has its record already is left out.
 """
@@ -43,7 +46,9 @@ from resnet_lib.cli.main import main as command_line
 from resnet_lib.train import World, evaluate
 from resnet_lib.weights import load_weights
 
+SEED = 0
 FIRST = 1000
+INTERRUPTED = 130
 ONE_CYCLE = {"schedule": "onecycle", "learning_rate": 0.1, "weight_decay": 1e-4}
 CIFAR = ONE_CYCLE | {"precision": "bf16", "channels_last": True}
 HIGH, DECAY = {"learning_rate": 0.3}, {"weight_decay": 5e-4}
@@ -63,25 +68,45 @@ def main(words: list[str] | None = None) -> int:
     """Run the experiment; return the exit status."""
     options = parse(words)
     torch.set_num_threads(options.threads)
+    worst = 0
     try:
-        for recipe in options.recipes:
-            for network in options.networks:
-                if status := carry_out(network, recipe, options):
-                    return status
+        # All of them now: the code that runs is that of this moment's commit.
+        headers = {
+            (network, recipe): describe(network, recipe, options)
+            for recipe in options.recipes
+            for network in options.networks
+        }
+        for (network, recipe), header in headers.items():
+            # One that failed, with a loss that ran away, does not stop the others.
+            worst = max(worst, carry_out(network, recipe, header, options))
+            if worst >= INTERRUPTED:
+                break
     except (record.RecordError, OSError) as error:
         print(f"trained_weights.py: error: {error}", file=sys.stderr)
         return 2
-    return 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return worst
 
 
-def carry_out(network: str, recipe: str, options: argparse.Namespace) -> int:
+def describe(network: str, recipe: str, options: argparse.Namespace) -> dict:
+    """The header of one run's record."""
+    configuration = {
+        "networks": [network], "recipes": [recipe], "epochs": options.epochs,
+        "validation": options.validation, "threads": options.threads, "device": options.device,
+    }  # fmt: skip
+    return record.describe("trained_weights", configuration, SEED)
+
+
+def carry_out(network: str, recipe: str, header: dict, options: argparse.Namespace) -> int:
     """Train one network with one recipe, unless its record is there; return the exit status."""
     name = f"trained_weights-{network}-{recipe}" + ("-search" if options.validation else "")
     path = options.out / f"{name}.json"
-    if path.exists():
+    if record.is_there(path, header):
         print(f"{path} is there already.")
         return 0
     folder = options.runs / name
+    record.begin(folder, header | {"recipe": RECIPES[recipe]})
     began = (folder / "run.json").exists()
     words = ["--resume", str(folder)] if began else training_words(network, recipe, folder, options)
     if status := command_line(["train", *words]):
@@ -91,11 +116,6 @@ def carry_out(network: str, recipe: str, options: argparse.Namespace) -> int:
     seconds = round(sum(epoch["seconds"] for epoch in results), 1)
     if not options.validation:
         results.append(judged(network, RECIPES[recipe][0], folder / "model.safetensors"))
-    configuration = {
-        "networks": [network], "recipes": [recipe], "epochs": options.epochs,
-        "validation": options.validation, "threads": options.threads, "device": options.device,
-    }  # fmt: skip
-    header = record.describe("trained_weights", configuration, 0)
     day = datetime.now(UTC).date().isoformat()
     record.write(path, header | {"date": day, "wall_seconds": seconds, "results": results})
     print(f"The record is {path}.")
@@ -107,8 +127,10 @@ def training_words(
 ) -> list[str]:
     """The options of the library's command line."""
     of_data, settings = RECIPES[recipe]
-    settings = settings | {"epochs": options.epochs, "validation": options.validation}
-    settings |= {"device": options.device, "threads": options.threads, "save_every": 1000}
+    settings = settings | {
+        "epochs": options.epochs, "validation": options.validation, "seed": SEED,
+        "device": options.device, "threads": options.threads, "save_every": 1000,
+    }  # fmt: skip
     words = ["--net", network, "--data", of_data, "--out", str(folder)]
     for name, value in settings.items():
         words.append(f"--{name.replace('_', '-')}")
@@ -147,7 +169,7 @@ def judged(network: str, of_data: str, path: Path) -> dict:
             name: round(100 * wrong[images.test_labels == number].float().mean().item(), 3)
             for number, name in enumerate(images.classes)
         },
-        "right_of_first": (~wrong[:FIRST]).sum().item(),
+        "correct_of_first": (~wrong[:FIRST]).sum().item(),
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
     }
 
@@ -158,7 +180,8 @@ def parse(words: list[str] | None) -> argparse.Namespace:
         prog="trained_weights.py",
         description=__doc__,
         epilog="On two CPU cores an epoch of CIFAR-10 takes half a minute with 20 layers. It is "
-        "looked for in RESNET_LIB_DATA. The digits take a tenth of a second.",
+        "looked for in RESNET_LIB_DATA, and fetched if it is not there. The digits take a tenth of "
+        "a second.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument

@@ -73,9 +73,11 @@ def test_the_record_has_what_was_trained(tmp_path, capsys):
     assert end["test_error"] == pytest.approx(100 * (1 - found.accuracy), abs=1e-3)
     assert trained_weights.main(words) == 0
     assert "is there already" in capsys.readouterr().out
+    assert trained_weights.main([*words, "--epochs", "3"]) == 2
+    assert "is the record of another run" in capsys.readouterr().err
 
 
-def test_a_search_sees_no_test_images(tmp_path):
+def test_the_record_of_a_search_says_nothing_of_the_test_images(tmp_path):
     words = [*DIGITS, "--epochs", "1", "--validation", "0.1", *folders(tmp_path)]
     assert trained_weights.main(words) == 0
     path = tmp_path / "results" / "trained_weights-resnet8-digits-search.json"
@@ -100,9 +102,22 @@ def test_a_stopped_run_goes_on(tmp_path, monkeypatch, capsys):
         patch.setattr(train.loop, "training_step", stopped)
         assert trained_weights.main(words) == 130
     assert not list((tmp_path / "results").glob("*"))
+    assert trained_weights.main([*words, "--epochs", "3"]) == 2
+    found = capsys.readouterr().err
+    assert "holds another run" in found
+    assert "'epochs': 3" in found
     assert trained_weights.main(words) == 0
     assert "going on after update 12" in capsys.readouterr().out
     check(tmp_path / "results" / "trained_weights-resnet8-digits.json")
+
+
+def test_a_recipe_that_runs_away_does_not_stop_the_others(tmp_path, monkeypatch, capsys):
+    wild = ("digits", trained_weights.ONE_CYCLE | {"learning_rate": 1e12})
+    monkeypatch.setitem(trained_weights.RECIPES, "base", wild)
+    words = [*DIGITS, "--recipes", "base", "digits", "--epochs", "1", *folders(tmp_path)]
+    assert trained_weights.main(words) == 1
+    assert "NaN" in capsys.readouterr().err
+    assert [p.stem for p in (tmp_path / "results").iterdir()] == ["trained_weights-resnet8-digits"]
 
 
 def test_recipes_are_options_of_the_command_line(tmp_path):
