@@ -58,6 +58,7 @@ RECIPES = {
     "high": ("cifar10", CIFAR | HIGH),
     "decay": ("cifar10", CIFAR | DECAY),
     "high-decay": ("cifar10", CIFAR | HIGH | DECAY),
+    "higher-decay": ("cifar10", CIFAR | DECAY | {"learning_rate": 0.6}),
     "nesterov": ("cifar10", CIFAR | HIGH | DECAY | {"nesterov": True}),
     "smoothing": ("cifar10", CIFAR | HIGH | DECAY | {"label_smoothing": 0.1}),
     "small-batch": ("cifar10", CIFAR | DECAY | {"batch_size": 64}),
