@@ -28,6 +28,9 @@ norm's output. If the loss stops being finite, the rows end there and the last o
 
 A killed run goes on with the same command: checkpoints lie in --runs, in a folder for each
 record, which then also has the trained weights. What has its record already is left out.
+
+Each network is a run of its own. So several may learn side by side: start the script more than
+once, each time with other networks.
 """
 
 import argparse

@@ -51,7 +51,8 @@ FIRST = 1000
 INTERRUPTED = 130
 ONE_CYCLE = {"schedule": "onecycle", "learning_rate": 0.1, "weight_decay": 1e-4}
 CIFAR = ONE_CYCLE | {"precision": "bf16", "channels_last": True}
-HIGH, DECAY = {"learning_rate": 0.3}, {"weight_decay": 5e-4}
+HIGH, DECAY, SMALL = {"learning_rate": 0.3}, {"weight_decay": 5e-4}, {"batch_size": 64}
+COSINE = {"schedule": "cosine", "warmup_epochs": 1.0}
 RECIPES = {
     "digits": ("digits", ONE_CYCLE | {"weight_decay": 5e-3}),
     "base": ("cifar10", CIFAR),
@@ -60,8 +61,10 @@ RECIPES = {
     "high-decay": ("cifar10", CIFAR | HIGH | DECAY),
     "higher-decay": ("cifar10", CIFAR | DECAY | {"learning_rate": 0.6}),
     "nesterov": ("cifar10", CIFAR | HIGH | DECAY | {"nesterov": True}),
+    "cosine": ("cifar10", CIFAR | DECAY | {"learning_rate": 0.2, "nesterov": True} | COSINE),
+    "cosine-small": ("cifar10", CIFAR | DECAY | SMALL | {"nesterov": True} | COSINE),
     "smoothing": ("cifar10", CIFAR | HIGH | DECAY | {"label_smoothing": 0.1}),
-    "small-batch": ("cifar10", CIFAR | DECAY | {"batch_size": 64}),
+    "small-batch": ("cifar10", CIFAR | DECAY | SMALL),
 }
 
 
@@ -101,7 +104,8 @@ def describe(network: str, recipe: str, options: argparse.Namespace) -> dict:
 
 def carry_out(network: str, recipe: str, header: dict, options: argparse.Namespace) -> int:
     """Train one network with one recipe, unless its record is there; return the exit status."""
-    name = f"trained_weights-{network}-{recipe}" + ("-search" if options.validation else "")
+    search = f"-search-{options.epochs}" if options.validation else ""
+    name = f"trained_weights-{network}-{recipe}{search}"
     path = options.out / f"{name}.json"
     if record.is_there(path, header):
         print(f"{path} is there already.")

@@ -33,7 +33,7 @@ def check(path):
     held = record.load(path)
     options = trained_weights.parse(held["command"].split()[2:])
     (network,), (recipe,) = options.networks, options.recipes
-    search = "-search" if options.validation else ""
+    search = f"-search-{options.epochs}" if options.validation else ""
     assert path.stem == f"trained_weights-{network}-{recipe}{search}"
     epochs = [one for one in held["results"] if one["what"] == "epoch"]
     assert [one["epoch"] for one in epochs] == list(range(1, options.epochs + 1))
@@ -80,7 +80,7 @@ def test_the_record_has_what_was_trained(tmp_path, capsys):
 def test_the_record_of_a_search_says_nothing_of_the_test_images(tmp_path):
     words = [*DIGITS, "--epochs", "1", "--validation", "0.1", *folders(tmp_path)]
     assert trained_weights.main(words) == 0
-    path = tmp_path / "results" / "trained_weights-resnet8-digits-search.json"
+    path = tmp_path / "results" / "trained_weights-resnet8-digits-search-1.json"
     held = check(path)
     VALIDATOR.validate(held)
     assert "test" not in json.dumps(held["results"])

@@ -307,3 +307,32 @@ def test_another_runs_part_is_refused_with_the_difference(tmp_path, field):
     with pytest.raises(record.RecordError, match=message):
         record.Run(path, other)
     assert record.Run(path, header()).results == [{"case": 1}]
+
+
+def test_a_pause_keeps_the_seconds_so_far(tmp_path, monkeypatch):
+    clock = iter([100.0, 100.0, 107.0, 500.0, 500.0, 503.0])
+    monkeypatch.setattr(record.time, "monotonic", lambda: next(clock))
+    path = tmp_path / "a.json"
+    record.Run(path, header()).pause()
+    record.Run(path, header()).finish()
+    assert record.load(path)["wall_seconds"] == 10.0
+
+
+@pytest.mark.parametrize("field", ["configuration", "seed", "commit", "hardware", "versions"])
+def test_checkpoints_of_another_run_are_refused_with_the_difference(tmp_path, field):
+    folder = tmp_path / "run"
+    record.begin(folder, header(recipe=("a", 1)))
+    record.begin(folder, header(recipe=("a", 1)))  # JSON has no tuples
+    other = {"device": "cpu", "threads": 7} if field == "configuration" else 7
+    message = rf"run holds another run:\n  {field} was .*, is now {re.escape(str(other))}\n"
+    with pytest.raises(record.RecordError, match=message + "(?s:.*)delete .*run to begin anew"):
+        record.begin(folder, header(recipe=("a", 1), **{field: other}))
+
+
+def test_a_record_is_there_only_if_its_options_are_the_same(tmp_path):
+    path = tmp_path / "a.json"
+    assert not record.is_there(path, header())
+    record.Run(path, header()).finish()
+    assert record.is_there(path, header(commit=None))
+    with pytest.raises(record.RecordError, match=r"a\.json is the record of another run, python"):
+        record.is_there(path, header(configuration={"device": "cuda"}))
