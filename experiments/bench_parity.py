@@ -199,12 +199,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
 
 def complete(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     """Fill in what depends on the machine, and refuse what does not go together."""
-    gpu = torch.cuda.is_available()
-    if options.device == "cuda" and not gpu:
-        parser.error("argument --device: cuda asks for a GPU, and PyTorch finds none here")
-    if options.device == "auto":
-        options.device = "cuda" if gpu else "cpu"
-    options.threads = options.threads or record.usable_cores()
+    running.settle_machine(options, parser)
     for name in ("networks", "batches", "sizes"):
         values = getattr(options, name)
         if len(set(values)) < len(values):

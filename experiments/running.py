@@ -60,3 +60,13 @@ def _measure_all(
         print(f"{number:3}/{len(cases)}  {title.format(**case)} ...", end="", flush=True)
         run.keep(case | measure(case))
         print(summary(run.results[-1]), flush=True)
+
+
+def settle_machine(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """Fill in `device`, where it is auto, and `threads`; refuse a GPU that is not there."""
+    gpu = torch.cuda.is_available()
+    if options.device == "cuda" and not gpu:
+        parser.error("argument --device: cuda asks for a GPU, and PyTorch finds none here")
+    if options.device == "auto":
+        options.device = "cuda" if gpu else "cpu"
+    options.threads = options.threads or record.usable_cores()

@@ -36,6 +36,7 @@ from pathlib import Path
 
 import measure
 import record
+import running
 import torch
 from bench_parity import at_least
 from torch import Tensor
@@ -204,12 +205,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     add("--out", type=Path, default=record.ROOT / "results" / "trained_weights", metavar="FOLDER",
         help="the records (results/trained_weights)")  # fmt: skip
     options = parser.parse_args(words)
-    gpu = torch.cuda.is_available()
-    if options.device == "cuda" and not gpu:
-        parser.error("argument --device: cuda asks for a GPU, and PyTorch finds none here")
-    if options.device == "auto":
-        options.device = "cuda" if gpu else "cpu"
-    options.threads = options.threads or record.usable_cores()
+    running.settle_machine(options, parser)
     return options
 
 
