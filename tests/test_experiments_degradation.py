@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from test_records import VALIDATOR
 
 from resnet_lib import data, nets, train
+from resnet_lib.blocks import BasicBlock
 
 SMALL = ["--networks", "plain20", "--device", "cpu", "--threads", "1"]
 
@@ -146,10 +147,13 @@ def test_the_nine_networks_are_the_papers():
         assert sum(p.numel() for p in net.parameters()) == 269_722  # 0.27 M in Table 6
 
 
-def test_twins_start_alike():
+def test_twins_start_alike_and_differ_in_the_addition():
     plain, residual = (degradation.build(name, 5) for name in ("plain20", "resnet20"))
     pairs = zip(plain.parameters(), residual.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
+    for net, adds in ((plain, False), (residual, True)):
+        blocks = [module for module in net.modules() if isinstance(module, BasicBlock)]
+        assert [block.residual for block in blocks] == [adds] * 9
 
 
 def test_checkpoints_of_another_commit_are_refused(few, tmp_path, monkeypatch, capsys):
