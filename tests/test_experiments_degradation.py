@@ -5,6 +5,7 @@ import json
 
 import degradation
 import degradation_digits
+import degradation_gradients
 import pytest
 import record
 import torch
@@ -12,7 +13,7 @@ from notebooks import ROOT
 from safetensors.torch import load_file
 from test_records import VALIDATOR
 
-from resnet_lib import data, nets, train
+from resnet_lib import data, nets, probes, train
 from resnet_lib.blocks import BasicBlock
 
 SMALL = ["--networks", "plain20", "--device", "cpu", "--threads", "1"]
@@ -135,8 +136,23 @@ def test_the_recipe_is_the_papers():
     }
     assert list(rates.values()) == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001])
     assert (config.momentum, config.weight_decay, config.seed) == (0.9, 1e-4, 3)
+    assert (config.precision, config.channels_last) == ("bf16", True), "as the docstring says"
     assert config.warmup_epochs == 0
     assert degradation.settings("resnet110", 0, 391, options).warmup_epochs == 1
+
+
+def test_batches_and_augmentation_are_the_papers():
+    images = torch.zeros(256, 3, 32, 32, dtype=torch.uint8)
+    labels = torch.arange(256) % 10
+    mean, std = (0.5,) * 3, (0.25,) * 3
+    held = data.ImageData(images, labels, images, labels, tuple("abcdefghij"), mean, std)
+    batches, _ = degradation.loaders(held, 0, degradation.parse(["--device", "cpu"]))
+    assert len(batches) == 256 // 128
+    crop, flip, normalize = batches.transform
+    assert isinstance(crop, data.RandomCrop)
+    assert crop.padding == 4
+    assert isinstance(flip, data.RandomFlip)
+    assert normalize(images[:1]).unique().item() == -0.5 / 0.25
 
 
 def test_the_nine_networks_are_the_papers():
@@ -211,6 +227,55 @@ def test_without_cifar10_it_says_what_is_missing(tmp_path, monkeypatch, capsys):
     assert "CIFAR-10 is not complete" in capsys.readouterr().err
 
 
+def test_gradients_are_probed_at_the_start_and_at_the_end(few, tmp_path, monkeypatch, capsys):
+    small = {"ONE": slice(0, 16), "OTHER": slice(16, 32)}
+    for name, part in small.items():
+        monkeypatch.setattr(degradation_gradients, name, part)
+    out = tmp_path / "degradation_gradients.json"
+    words = ["--networks", "plain20", "--seeds", "0", "--runs", str(tmp_path / "runs")]
+    words += ["--out", str(out)]
+    assert degradation_gradients.main(words) == 2
+    assert "Train it first, with degradation.py" in capsys.readouterr().err
+    assert degradation.main([*SMALL, *folders(tmp_path)]) == 0
+    assert degradation_gradients.main(words) == 0
+    held = record.load(out)
+    VALIDATOR.validate(held)
+    assert check_gradients(held) == [("plain20", 0, "start"), ("plain20", 0, "end")]
+
+    images = degradation.data.cifar10()
+    inputs = data.Normalize(images.mean, images.std)(images.train_images[:16])
+    net = degradation.build("plain20", 0)
+    for row in held["results"]:
+        norms = probes.gradient_norms(net.train(), inputs, images.train_labels[:16])
+        assert row["norms"] == pytest.approx(list(norms.values()), rel=1e-2)
+        path = tmp_path / "runs" / "degradation-short-plain20-0" / "model.safetensors"
+        net.load_state_dict(load_file(path))
+    assert held["results"][0]["norms"] != held["results"][1]["norms"]
+
+
+def check_gradients(held):
+    for row in held["results"]:
+        assert len(row["norms"]) == degradation.depth_of(row["network"])
+        assert all(norm > 0 for norm in row["norms"])
+        assert -1 <= row["cosine"] <= 1
+        assert -1 <= row["after_step"] <= 1
+    return [tuple(row[name] for name in ("network", "seed", "when")) for row in held["results"]]
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "results").glob("degradation_gradients*.json")), ids=lambda p: p.stem
+)
+def test_the_committed_record_of_the_gradients_is_whole(path):
+    held = record.load(path)
+    options = held["configuration"]
+    assert check_gradients(held) == [
+        (network, seed, when)
+        for network in options["networks"]
+        for seed in options["seeds"]
+        for when in ("start", "end")
+    ]
+
+
 # The small question, on the digits.
 
 
@@ -249,6 +314,28 @@ def test_a_small_run_on_the_digits_leaves_a_whole_record(tmp_path, monkeypatch):
     VALIDATOR.validate(held)
     check_digits(held)
     assert max(held["results"][1]["training"]) < 60, "the residual network has learned nothing"
+
+
+@pytest.mark.parametrize("kind", degradation_digits.KINDS)
+def test_a_run_is_of_its_kind_and_depth_and_judged_with_new_statistics(kind, monkeypatch):
+    made, make = [], nets.CifarResNet
+
+    def seen(*words, **options):
+        made.append(make(*words, **options))
+        return made[-1]
+
+    monkeypatch.setattr(nets, "CifarResNet", seen)
+    _, tested = degradation_digits.one_run(14, kind, 0.03, seed=1, epochs=2)
+    (net,) = made
+    blocks = [module for module in net.modules() if isinstance(module, BasicBlock)]
+    assert [block.residual for block in blocks] == [kind == "residual"] * 6
+    digits = data.digits()
+    torch.optim.swa_utils.update_bn(
+        data.Batches(digits.train_images, digits.train_labels, 1437), net
+    )
+    found = train.evaluate(net, data.Batches(digits.test_images, digits.test_labels, 90))
+    # The statistics are the mean over batches in the script, over all images at once here.
+    assert tested == pytest.approx(100 * (1 - found.accuracy), abs=6)
 
 
 def test_a_rate_that_is_far_too_high_leaves_no_number():

@@ -71,6 +71,16 @@ def test_the_record_has_what_was_trained(tmp_path, capsys):
     digits = data.digits()
     found = train.evaluate(net, data.Batches(digits.test_images, digits.test_labels, 90))
     assert end["test_error"] == pytest.approx(100 * (1 - found.accuracy), abs=1e-3)
+    with torch.no_grad():
+        right = net.eval()(digits.test_images).argmax(dim=1) == digits.test_labels
+    assert end["correct_of_first"] == right.sum()
+    by_class = {
+        str(name): 100 * (1 - right[digits.test_labels == name].float().mean().item())
+        for name in range(10)
+    }
+    assert end["by_class"] == pytest.approx(by_class, abs=1e-3)
+    seconds = [one["seconds"] for one in held["results"][:-1]]
+    assert held["wall_seconds"] == pytest.approx(sum(seconds), abs=0.05)
     assert trained_weights.main(words) == 0
     assert "is there already" in capsys.readouterr().out
     assert trained_weights.main([*words, "--epochs", "3"]) == 2

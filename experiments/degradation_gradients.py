@@ -1,0 +1,111 @@
+"""The gradient's size and direction in the networks of `degradation.py`, before and after training.
+
+Each row has a network, a seed, and `when`: "start", with random weights, or "end", with those that
+`degradation.py --schedule short` has left in --runs. Both are probed in train mode, in double
+precision, with two batches of 128 training images that are not augmented:
+
+  norms        length of the loss gradient for each layer's weights, on the first batch
+  cosine       of the gradients of the two batches, mean over the convolutions
+  after_step   cosine of the first batch's gradient before and after a small step down it, mean
+               likewise; the step is a thousandth of each layer's length
+
+The probes are those of `gradient_regimes.py`. A killed run goes on with the same command.
+"""
+
+import argparse
+import sys
+from itertools import product
+from pathlib import Path
+
+import degradation
+import record
+import running
+from bench_parity import at_least
+from gradient_regimes import ONE, OTHER, mean_cosine, moved, significant
+
+from resnet_lib import data, probes, weights
+
+SEED = 0
+NETWORKS = ["plain20", "plain56", "resnet20", "resnet56"]
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run the experiment; return the exit status."""
+    options, runs = parse(words)
+    pairs = list(product(options.networks, options.seeds))
+    missing = [trained(runs, *pair) for pair in pairs if not trained(runs, *pair).exists()]
+    try:
+        images = data.cifar10(download=False)
+        if missing:
+            raise FileNotFoundError(
+                f"{missing[0]} is not there. Train it first, with degradation.py."
+            )
+    except (OSError, ValueError) as error:
+        print(f"degradation_gradients.py: error: {error}", file=sys.stderr)
+        return 2
+    return running.carry_out(
+        "degradation_gradients",
+        options,
+        SEED,
+        [
+            {"network": network, "seed": seed, "when": when}
+            for network, seed in pairs
+            for when in ("start", "end")
+        ],
+        lambda case: probe(images, runs, **case),
+        "{network:9} seed {seed} {when:5}",
+        lambda row: f" cosine {row['cosine']:5.2f}  after a step {row['after_step']:5.2f}",
+    )
+
+
+def trained(runs: Path, network: str, seed: int) -> Path:
+    """Where `degradation.py` leaves the weights."""
+    return runs / f"degradation-short-{network}-{seed}" / "model.safetensors"
+
+
+def probe(images: data.ImageData, runs: Path, network: str, seed: int, when: str) -> dict:
+    """The measures of one network."""
+    net = degradation.build(network, seed)
+    if when == "end":
+        weights.load_weights(net, trained(runs, network, seed))
+    net = net.double().train()
+    normalize = data.Normalize(images.mean, images.std)
+    batches = [
+        (normalize(images.train_images[part]).double(), images.train_labels[part])
+        for part in (ONE, OTHER)
+    ]
+    first, second = (probes.layer_gradients(net, *batch) for batch in batches)
+    stepped = probes.layer_gradients(moved(net, first), *batches[0])
+    return {
+        "norms": [significant(gradient.norm().item()) for gradient in first.values()],
+        "cosine": mean_cosine(first, second),
+        "after_step": mean_cosine(first, stepped),
+    }
+
+
+def parse(words: list[str] | None) -> tuple[argparse.Namespace, Path]:
+    """Read the options; the folder of the weights stays out of the record, being of a machine."""
+    parser = argparse.ArgumentParser(
+        prog="degradation_gradients.py",
+        description=__doc__,
+        epilog="On one CPU core it takes about two minutes.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--networks", nargs="+", choices=NETWORKS, default=NETWORKS, metavar="NAME",
+        help=f"of {', '.join(NETWORKS)} (all)")  # fmt: skip
+    add("--seeds", nargs="+", type=at_least(0), default=[0, 1], metavar="N", help="seeds (0 1)")
+    add("--threads", type=at_least(1), default=1, help="CPU threads (1)")
+    add("--device", choices=["cpu"], default="cpu", help="cpu: it is short enough")
+    add("--runs", type=Path, default=record.ROOT / "runs" / "degradation", metavar="FOLDER",
+        help="what degradation.py has left (runs/degradation)")  # fmt: skip
+    add("--out", type=Path, default=record.ROOT / "results" / "degradation_gradients.json",
+        metavar="FILE.json", help="the record (results/degradation_gradients.json)")  # fmt: skip
+    options = parser.parse_args(words)
+    runs = options.runs
+    del options.runs
+    return options, runs
+
+
+if __name__ == "__main__":
+    sys.exit(main())
