@@ -10,9 +10,9 @@ mirrored with probability 1/2; SGD has momentum 0.9 and weight decay 0.0001, in 
   short   10 epochs with a one-cycle rate, up to 0.1. It is not the paper's experiment, only the
           same question in a sixteenth of the updates. It ends far from the paper's errors
 
-Departures from the paper: the forward passes run in bfloat16, under autocast, in channels-last.
-The mean is subtracted and the deviation divided out per channel; the paper subtracts the mean of
-each pixel.
+Departures from the paper: the forward passes run in bfloat16, under autocast, in channels-last;
+--precision fp32 is the control. The mean is subtracted and the deviation divided out per channel;
+the paper subtracts the mean of each pixel. --rate gives another rate than 0.1.
 
 Each network and seed leaves a record of its own, with a row for each epoch:
 
@@ -41,6 +41,7 @@ import measure
 import record
 import running
 import torch
+from batch_size import positive
 from bench_parity import at_least
 from torch import nn
 
@@ -50,6 +51,8 @@ from resnet_lib.cli.runs import write_weights
 NETWORKS = [f"{kind}{depth}" for depth in (20, 32, 44, 56) for kind in ("plain", "resnet")]
 NETWORKS += ["resnet110"]  # its plain twin is not shown in the paper: more than 60 % of errors
 BATCH = 128
+RATE = 0.1
+PRECISION = "bf16"
 UPDATES = 64_000
 SHORT_EPOCHS = 10
 PROBED = 128
@@ -84,6 +87,9 @@ def describe(network: str, seed: int, options: argparse.Namespace) -> dict:
         "schedule": options.schedule, "networks": [network], "seeds": [seed],
         "held_out": options.held_out, "device": options.device, "threads": options.threads,
     }  # fmt: skip
+    # There were records before there were these options.
+    usual = {"rate": RATE, "precision": PRECISION}
+    configuration |= {k: vars(options)[k] for k in usual if vars(options)[k] != usual[k]}
     return record.describe("degradation", configuration, seed)
 
 
@@ -91,8 +97,7 @@ def carry_out(
     network: str, seed: int, header: dict, images: data.ImageData, options: argparse.Namespace
 ) -> None:
     """Train one network with one seed, unless its record is there; leave the record."""
-    held_out = "-held-out" if options.held_out else ""
-    name = f"degradation-{options.schedule}-{network}-{seed}{held_out}"
+    name = f"degradation-{options.schedule}-{network}-{seed}{variant(options)}"
     path = options.out / f"{name}.json"
     if record.is_there(path, header):
         print(f"{path} is there already.")
@@ -130,11 +135,20 @@ def carry_out(
     print(f"The record is {path}.")
 
 
+def variant(options: argparse.Namespace) -> str:
+    """What the names of record and folder say of a run that is not the usual one."""
+    parts = ["held-out"] if options.held_out else []
+    parts += [f"rate-{options.rate:g}"] if options.rate != RATE else []
+    parts += [options.precision] if options.precision != PRECISION else []
+    return "".join(f"-{part}" for part in parts)
+
+
 def settings(
     network: str, seed: int, batches: int, options: argparse.Namespace
 ) -> train.TrainConfig:
     """The recipe."""
-    shared = {"learning_rate": 0.1, "precision": "bf16", "channels_last": True, "seed": seed}
+    shared = {"learning_rate": options.rate, "precision": options.precision, "seed": seed}
+    shared["channels_last"] = True
     if options.schedule == "short":
         return train.TrainConfig(epochs=SHORT_EPOCHS, schedule="onecycle", **shared)
     warmup = 1.0 if network.endswith("110") else 0.0
@@ -217,6 +231,8 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     add("--seeds", nargs="+", type=at_least(0), default=[0], metavar="N", help="seeds (0)")
     add("--held-out", type=int, choices=[0, 5000], default=0,
         help="training images held out to choose by; 0: train with all (0)")  # fmt: skip
+    add("--rate", type=positive, default=RATE, metavar="R", help=f"highest learning rate ({RATE})")
+    add("--precision", choices=["bf16", "fp32"], default=PRECISION, help=f"({PRECISION})")
     add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="auto: the GPU, if any")
     add("--threads", type=at_least(1), help="CPU threads (default: one per usable core)")
     add("--runs", type=Path, default=record.ROOT / "runs" / "degradation", metavar="FOLDER",

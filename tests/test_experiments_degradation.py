@@ -5,7 +5,7 @@ import json
 
 import degradation
 import degradation_digits
-import degradation_gradients
+import degradation_probes
 import pytest
 import record
 import torch
@@ -48,8 +48,8 @@ def test_the_committed_records_are_whole():
         check(held)
         options = held["configuration"]
         (network,), (seed,) = options["networks"], options["seeds"]
-        held_out = "-held-out" if options["held_out"] else ""
-        assert path.stem == f"degradation-{options['schedule']}-{network}-{seed}{held_out}"
+        variant = degradation.variant(degradation.parse(held["command"].split()[2:]))
+        assert path.stem == f"degradation-{options['schedule']}-{network}-{seed}{variant}"
 
 
 @pytest.fixture
@@ -196,6 +196,28 @@ def test_a_run_with_images_held_out_has_a_record_of_its_own(few, tmp_path, monke
     assert "test" not in json.dumps(held["results"])
 
 
+def test_a_run_with_another_rate_and_precision_says_so_everywhere(few, tmp_path, monkeypatch):
+    configs, fit = [], train.fit
+
+    def seen(*words, **options):
+        configs.append(words[3])
+        return fit(*words, **options)
+
+    monkeypatch.setattr(degradation.train, "fit", seen)
+    words = [*SMALL, "--rate", "0.03", "--precision", "fp32", *folders(tmp_path)]
+    assert degradation.main(words) == 0
+    ((config,), (path,)) = configs, (tmp_path / "results").iterdir()
+    assert (config.learning_rate, config.precision) == (0.03, "fp32")
+    assert path.stem == "degradation-short-plain20-0-rate-0.03-fp32"
+    held = record.load(path)
+    assert "--rate 0.03 --precision fp32" in held["command"]
+    check(held)
+    assert degradation.describe("plain20", 0, degradation.parse(SMALL))["configuration"] == {
+        "schedule": "short", "networks": ["plain20"], "seeds": [0],
+        "held_out": 0, "device": "cpu", "threads": 1,
+    }  # fmt: skip
+
+
 def test_held_out_images_are_judged_in_place_of_the_test(few):
     images = degradation.data.cifar10()
     options = degradation.parse(["--device", "cpu"])
@@ -211,6 +233,8 @@ def test_held_out_images_are_judged_in_place_of_the_test(few):
         (["--networks", "plain110"], "argument --networks: invalid choice: 'plain110'"),
         (["--seeds", "-1"], "argument --seeds: must be a whole number of at least 0, got '-1'"),
         (["--held-out", "1"], "argument --held-out: invalid choice: 1"),
+        (["--precision", "fp16"], "argument --precision: invalid choice: 'fp16'"),
+        (["--rate", "0"], "argument --rate: must be a number above 0, got '0'"),
         (["--schedule", "long"], "argument --schedule: invalid choice: 'long'"),
     ],
 )
@@ -227,20 +251,20 @@ def test_without_cifar10_it_says_what_is_missing(tmp_path, monkeypatch, capsys):
     assert "CIFAR-10 is not complete" in capsys.readouterr().err
 
 
-def test_gradients_are_probed_at_the_start_and_at_the_end(few, tmp_path, monkeypatch, capsys):
+def test_networks_are_probed_at_the_start_and_at_the_end(few, tmp_path, monkeypatch, capsys):
     small = {"ONE": slice(0, 16), "OTHER": slice(16, 32)}
     for name, part in small.items():
-        monkeypatch.setattr(degradation_gradients, name, part)
-    out = tmp_path / "degradation_gradients.json"
+        monkeypatch.setattr(degradation_probes, name, part)
+    out = tmp_path / "degradation_probes.json"
     words = ["--networks", "plain20", "--seeds", "0", "--runs", str(tmp_path / "runs")]
     words += ["--out", str(out)]
-    assert degradation_gradients.main(words) == 2
+    assert degradation_probes.main(words) == 2
     assert "Train it first, with degradation.py" in capsys.readouterr().err
     assert degradation.main([*SMALL, *folders(tmp_path)]) == 0
-    assert degradation_gradients.main(words) == 0
+    assert degradation_probes.main(words) == 0
     held = record.load(out)
     VALIDATOR.validate(held)
-    assert check_gradients(held) == [("plain20", 0, "start"), ("plain20", 0, "end")]
+    assert check_probes(held) == [("plain20", 0, "start"), ("plain20", 0, "end")]
 
     images = degradation.data.cifar10()
     inputs = data.Normalize(images.mean, images.std)(images.train_images[:16])
@@ -250,25 +274,34 @@ def test_gradients_are_probed_at_the_start_and_at_the_end(few, tmp_path, monkeyp
         assert row["norms"] == pytest.approx(list(norms.values()), rel=1e-2)
         path = tmp_path / "runs" / "degradation-short-plain20-0" / "model.safetensors"
         net.load_state_dict(load_file(path))
+    clean = train.evaluate(
+        net, data.Batches(data.Normalize(images.mean, images.std)(images.train_images),
+                          images.train_labels, 40)
+    )  # fmt: skip
+    assert held["results"][1]["clean_error"] == pytest.approx(100 * (1 - clean.accuracy))
+    assert held["results"][0]["clean_error"] is None
+    assert all(row["fp32"] > 0.99 for row in held["results"])
     assert held["results"][0]["norms"] != held["results"][1]["norms"]
 
 
-def check_gradients(held):
+def check_probes(held):
     for row in held["results"]:
         assert len(row["norms"]) == degradation.depth_of(row["network"])
         assert all(norm > 0 for norm in row["norms"])
         assert -1 <= row["cosine"] <= 1
         assert -1 <= row["after_step"] <= 1
+        assert -1 <= row["bf16"] <= 1
+        assert len(row["lengths"]) == len(row["norms"])
     return [tuple(row[name] for name in ("network", "seed", "when")) for row in held["results"]]
 
 
 @pytest.mark.parametrize(
-    "path", sorted((ROOT / "results").glob("degradation_gradients*.json")), ids=lambda p: p.stem
+    "path", sorted((ROOT / "results").glob("degradation_probes*.json")), ids=lambda p: p.stem
 )
-def test_the_committed_record_of_the_gradients_is_whole(path):
+def test_the_committed_record_of_the_probes_is_whole(path):
     held = record.load(path)
     options = held["configuration"]
-    assert check_gradients(held) == [
+    assert check_probes(held) == [
         (network, seed, when)
         for network in options["networks"]
         for seed in options["seeds"]

@@ -1,13 +1,18 @@
-"""The gradient's size and direction in the networks of `degradation.py`, before and after training.
+"""A closer look at the networks of `degradation.py`, before and after their training.
 
 Each row has a network, a seed, and `when`: "start", with random weights, or "end", with those that
-`degradation.py --schedule short` has left in --runs. Both are probed in train mode, in double
+`degradation.py --schedule short` has left in --runs. Gradients are taken in train mode, in double
 precision, with two batches of 128 training images that are not augmented:
 
   norms        length of the loss gradient for each layer's weights, on the first batch
+  lengths      length of each layer's weights
   cosine       of the gradients of the two batches, mean over the convolutions
   after_step   cosine of the first batch's gradient before and after a small step down it, mean
                likewise; the step is a thousandth of each layer's length
+  bf16, fp32   cosine of the first batch's gradient with the one that the training would have
+               computed, under autocast to bfloat16, or in single precision; mean likewise
+  clean_error  percent of wrong answers on the first 10,000 training images, not augmented, in eval
+               mode; null at the start
 
 The probes are those of `gradient_regimes.py`. A killed run goes on with the same command.
 """
@@ -20,13 +25,16 @@ from pathlib import Path
 import degradation
 import record
 import running
+import torch
 from bench_parity import at_least
 from gradient_regimes import ONE, OTHER, mean_cosine, moved, significant
+from torch import Tensor, nn
 
-from resnet_lib import data, probes, weights
+from resnet_lib import data, probes, train, weights
 
 SEED = 0
 NETWORKS = ["plain20", "plain56", "resnet20", "resnet56"]
+CLEAN = 10_000
 
 
 def main(words: list[str] | None = None) -> int:
@@ -41,10 +49,10 @@ def main(words: list[str] | None = None) -> int:
                 f"{missing[0]} is not there. Train it first, with degradation.py."
             )
     except (OSError, ValueError) as error:
-        print(f"degradation_gradients.py: error: {error}", file=sys.stderr)
+        print(f"degradation_probes.py: error: {error}", file=sys.stderr)
         return 2
     return running.carry_out(
-        "degradation_gradients",
+        "degradation_probes",
         options,
         SEED,
         [
@@ -54,7 +62,10 @@ def main(words: list[str] | None = None) -> int:
         ],
         lambda case: probe(images, runs, **case),
         "{network:9} seed {seed} {when:5}",
-        lambda row: f" cosine {row['cosine']:5.2f}  after a step {row['after_step']:5.2f}",
+        lambda row: (
+            f" cosine {row['cosine']:5.2f}  after a step {row['after_step']:5.2f}"
+            f"  bf16 {row['bf16']:5.2f}"
+        ),
     )
 
 
@@ -68,27 +79,48 @@ def probe(images: data.ImageData, runs: Path, network: str, seed: int, when: str
     net = degradation.build(network, seed)
     if when == "end":
         weights.load_weights(net, trained(runs, network, seed))
-    net = net.double().train()
     normalize = data.Normalize(images.mean, images.std)
-    batches = [
-        (normalize(images.train_images[part]).double(), images.train_labels[part])
-        for part in (ONE, OTHER)
-    ]
-    first, second = (probes.layer_gradients(net, *batch) for batch in batches)
-    stepped = probes.layer_gradients(moved(net, first), *batches[0])
+    one, other = (
+        (normalize(images.train_images[part]), images.train_labels[part]) for part in (ONE, OTHER)
+    )
+    single = gradients(net, *one)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = gradients(net, *one)
+    clean = clean_error(net, images, normalize) if when == "end" else None
+    net = net.double()
+    first, second = (gradients(net, inputs.double(), labels) for inputs, labels in (one, other))
+    stepped = gradients(moved(net, first), one[0].double(), one[1])
+    lengths = [net.get_submodule(name).weight.norm().item() for name in first]
     return {
         "norms": [significant(gradient.norm().item()) for gradient in first.values()],
+        "lengths": [significant(length) for length in lengths],
         "cosine": mean_cosine(first, second),
         "after_step": mean_cosine(first, stepped),
+        "bf16": mean_cosine(first, half),
+        "fp32": mean_cosine(first, single),
+        "clean_error": clean,
     }
+
+
+def gradients(net: nn.Module, inputs: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """The loss gradient for each layer, in train mode, as numbers of double precision."""
+    found = probes.layer_gradients(net.train(), inputs, labels)
+    return {name: gradient.double() for name, gradient in found.items()}
+
+
+def clean_error(net: nn.Module, images: data.ImageData, normalize: nn.Module) -> float:
+    """Percent of wrong answers on training images, in single precision."""
+    shown = images.train_images[:CLEAN], images.train_labels[:CLEAN]
+    batches = data.Batches(*shown, 500, transform=normalize)
+    return round(100 * (1 - train.evaluate(net, batches).accuracy), 2)
 
 
 def parse(words: list[str] | None) -> tuple[argparse.Namespace, Path]:
     """Read the options; the folder of the weights stays out of the record, being of a machine."""
     parser = argparse.ArgumentParser(
-        prog="degradation_gradients.py",
+        prog="degradation_probes.py",
         description=__doc__,
-        epilog="On one CPU core it takes about two minutes.",
+        epilog="It takes some minutes.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
@@ -99,8 +131,8 @@ def parse(words: list[str] | None) -> tuple[argparse.Namespace, Path]:
     add("--device", choices=["cpu"], default="cpu", help="cpu: it is short enough")
     add("--runs", type=Path, default=record.ROOT / "runs" / "degradation", metavar="FOLDER",
         help="what degradation.py has left (runs/degradation)")  # fmt: skip
-    add("--out", type=Path, default=record.ROOT / "results" / "degradation_gradients.json",
-        metavar="FILE.json", help="the record (results/degradation_gradients.json)")  # fmt: skip
+    add("--out", type=Path, default=record.ROOT / "results" / "degradation_probes.json",
+        metavar="FILE.json", help="the record (results/degradation_probes.json)")  # fmt: skip
     options = parser.parse_args(words)
     runs = options.runs
     del options.runs
