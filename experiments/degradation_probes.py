@@ -120,7 +120,7 @@ def parse(words: list[str] | None) -> tuple[argparse.Namespace, Path]:
     parser = argparse.ArgumentParser(
         prog="degradation_probes.py",
         description=__doc__,
-        epilog="It takes some minutes.",
+        epilog="On one CPU core it takes about ten minutes.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
