@@ -39,7 +39,9 @@ CLEAN = 10_000
 
 def main(words: list[str] | None = None) -> int:
     """Run the experiment; return the exit status."""
-    options, runs = parse(words)
+    options = parse(words)
+    runs = options.runs
+    del options.runs  # a folder of this machine, which the record need not know
     pairs = list(product(options.networks, options.seeds))
     missing = [trained(runs, *pair) for pair in pairs if not trained(runs, *pair).exists()]
     try:
@@ -115,8 +117,8 @@ def clean_error(net: nn.Module, images: data.ImageData, normalize: nn.Module) ->
     return round(100 * (1 - train.evaluate(net, batches).accuracy), 2)
 
 
-def parse(words: list[str] | None) -> tuple[argparse.Namespace, Path]:
-    """Read the options; the folder of the weights stays out of the record, being of a machine."""
+def parse(words: list[str] | None) -> argparse.Namespace:
+    """Read the options."""
     parser = argparse.ArgumentParser(
         prog="degradation_probes.py",
         description=__doc__,
@@ -133,10 +135,7 @@ def parse(words: list[str] | None) -> tuple[argparse.Namespace, Path]:
         help="what degradation.py has left (runs/degradation)")  # fmt: skip
     add("--out", type=Path, default=record.ROOT / "results" / "degradation_probes.json",
         metavar="FILE.json", help="the record (results/degradation_probes.json)")  # fmt: skip
-    options = parser.parse_args(words)
-    runs = options.runs
-    del options.runs
-    return options, runs
+    return parser.parse_args(words)
 
 
 if __name__ == "__main__":
