@@ -9,8 +9,8 @@ precision, with two batches of 128 training images that are not augmented:
   cosine       of the gradients of the two batches, mean over the convolutions
   after_step   cosine of the first batch's gradient before and after a small step down it, mean
                likewise; the step is a thousandth of each layer's length
-  bf16, fp32   cosine of the first batch's gradient with the one that the training would have
-               computed, under autocast to bfloat16, or in single precision; mean likewise
+  bf16, fp32   cosine of the first batch's gradient with the one under autocast to bfloat16, in
+               which the networks were trained, and with that in single precision; mean likewise
   clean_error  percent of wrong answers on the first 10,000 training images, not augmented, in eval
                mode; null at the start
 

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import re
 
+import model_cards
 import pytest
 import record
 import torch
@@ -85,6 +87,33 @@ def test_the_record_has_what_was_trained(tmp_path, capsys):
     assert "is there already" in capsys.readouterr().out
     assert trained_weights.main([*words, "--epochs", "3"]) == 2
     assert "is the record of another run" in capsys.readouterr().err
+
+
+def test_a_card_has_the_numbers_of_its_record(tmp_path, monkeypatch):
+    words = [*DIGITS, "--epochs", "2", *folders(tmp_path)]
+    assert trained_weights.main(words) == 0
+    name = "trained_weights-resnet8-digits"
+    file = tmp_path / "resnet8-digits.safetensors"
+    file.write_bytes((tmp_path / "runs" / name / "model.safetensors").read_bytes())
+    held = record.load(tmp_path / "results" / f"{name}.json")
+    monkeypatch.setattr(record, "ROOT", tmp_path)
+    monkeypatch.setattr(model_cards, "RECORDS", tmp_path / "results")
+    card = model_cards.card(file)
+    end = held["results"][-1]
+    parameters = sum(p.numel() for p in nets.CifarResNet(8, in_channels=1).parameters())
+    for words in (
+        f"| Error | {end['test_error']:.2f} % of all 360 test images",
+        f"highest {max(end['by_class'].values()):.1f} % (",
+        f"| Record | `results/{name}.json` |",
+        f"{parameters:,} parameters",
+        "2 epochs, 24 updates, seed 0",
+        "--weight-decay 0.005",
+    ):
+        assert words in card
+    assert held["command"] in re.sub(r"\s*\\\n\s*", " ", card)
+    file.write_bytes(b"others")
+    with pytest.raises(LookupError, match="has made"):
+        model_cards.card(file)
 
 
 def test_the_record_of_a_search_says_nothing_of_the_test_images(tmp_path):
