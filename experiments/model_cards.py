@@ -24,15 +24,15 @@ OF_CIFAR = (
     "The network gives one of ten classes to any picture, also to one that shows none of them. It "
     "has learned from squares of 32 × 32 pixels with one object, large and in the middle; bring "
     "larger pictures to that size. It has been judged on CIFAR-10's test images and on nothing "
-    "else. One seed was trained. The recipe was chosen for ResNet-20, on images held out."
+    "else. One seed was trained. The recipe was chosen for ResNet-20, on images held out. But the "
+    "last search was begun because the test error of an earlier network disappointed."
 )
 LIMITS = {
-    "resnet20-cifar10": f"{OF_CIFAR} But the last search was begun because the test error of an "
-    "earlier network disappointed. He et al. report 8.75 % after 64,000 updates, by another "
+    "resnet20-cifar10": f"{OF_CIFAR} He et al. report 8.75 % after 64,000 updates, by another "
     f"recipe ({PAPER}).",
-    "resnet56-cifar10": f"{OF_CIFAR} It is not ResNet-20's present one, and the network learned "
-    "for fewer epochs, so the two errors do not compare depths. He et al. report 6.97 % after "
-    f"64,000 updates, by another recipe ({PAPER}).",
+    "resnet56-cifar10": f"{OF_CIFAR} For reasons of time this network learned for fewer epochs, so "
+    "the errors of the two do not compare depths fairly. He et al. report 6.97 % after 64,000 "
+    f"updates, by another recipe ({PAPER}).",
     "plain20-cifar10": f"{OF_CIFAR} This is ResNet-20 without the additions, for comparison: the "
     "same start, the same images in the same order, the same recipe.",
     "resnet8-digits": "The network knows scikit-learn's 8 × 8 digits: black ink on white, upright, "
@@ -55,13 +55,13 @@ NORMALISED = {
 CARD = """\
 # {title}
 
-| | |
+| Property | These weights |
 |---|---|
 | Load | `weights.{net}(weights="{of}")` |
 | File | `{file}`, {megabytes:.2f} MB, single precision; MIT licence, as the library |
 | Network | `{built}`, {parameters:,} parameters |
 | Error | {error:.2f} % of all {images:,} test images, in single precision |
-| By class | lowest {lowest}, highest {highest} |
+| Error by class | lowest {lowest}, highest {highest} |
 | Input | {pixels}, less the mean {mean}, divided by the deviation {std}{normalised} |
 | Output | scores of the classes {classes}, in this order |
 | Training | {epochs} epochs, {updates:,} updates, seed {seed} |

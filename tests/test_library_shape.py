@@ -148,6 +148,22 @@ def test_every_package_is_installed():
     assert listed == packages, "Bring [tool.setuptools] packages in pyproject.toml in line."
 
 
+def test_every_other_file_is_installed():
+    """setuptools leaves out what is no Python and is not named."""
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = listed["tool"]["setuptools"]["package-data"]
+    installed = {
+        file
+        for package, names in patterns.items()
+        if package != "resnet_lib.results"
+        for name in names
+        for file in ROOT.joinpath(*package.split(".")).glob(name)
+    }
+    files = {file for file in LIBRARY.rglob("*") if file.is_file()} - set(FILES)
+    files = {file for file in files if file.parent.name != "__pycache__"}
+    assert files == installed, "Bring [tool.setuptools.package-data] in pyproject.toml in line."
+
+
 def test_colours_are_six_hex_digits():
     colours = json.loads((LIBRARY / "colors.json").read_text(encoding="utf-8"))
     assert {"residual", "shortcut", "plain", "gradient"} <= set(colours)

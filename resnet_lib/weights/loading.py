@@ -21,7 +21,9 @@ def load_weights(
 ) -> list[str]:
     """Load a state dict into a model, every name and shape of it, or nothing at all.
 
-    Only the counters of batches that batch norms keep may be missing, as in old files.
+    Only the counters of batches that batch norms keep may be missing, as in old files. A network
+    and its plain twin have the same names and shapes, so the weights of one fit the other, and are
+    of no use there.
 
     Args:
         model: the network; it is changed only when everything fits.
