@@ -30,9 +30,9 @@ OF_CIFAR = (
 LIMITS = {
     "resnet20-cifar10": f"{OF_CIFAR} He et al. report 8.75 % after 64,000 updates, by another "
     f"recipe ({PAPER}).",
-    "resnet56-cifar10": f"{OF_CIFAR} For reasons of time this network learned for fewer epochs, so "
-    "the errors of the two do not compare depths fairly. He et al. report 6.97 % after 64,000 "
-    f"updates, by another recipe ({PAPER}).",
+    "resnet56-cifar10": f"{OF_CIFAR} For reasons of time this network learned for fewer epochs "
+    "than ResNet-20, so the two errors do not compare depths fairly. He et al. report 6.97 % after "
+    f"64,000 updates, by another recipe ({PAPER}).",
     "plain20-cifar10": f"{OF_CIFAR} This is ResNet-20 without the additions, for comparison: the "
     "same start, the same images in the same order, the same recipe.",
     "resnet8-digits": "The network knows scikit-learn's 8 × 8 digits: black ink on white, upright, "

@@ -69,6 +69,14 @@ def test_theme_can_be_switched(html, open_page):
     assert page.evaluate(theme) == "dark"
 
 
+def test_photographs_are_no_negatives(html, open_page):
+    page = open_page((html / "chapters/solutions/11_degradation.html").as_uri(), theme="dark")
+    look = "pictures => pictures.map(picture => getComputedStyle(picture).filter)"
+    assert page.locator(".tag_photographs .cell_output img").evaluate_all(look) == ["none"]
+    others = page.locator(".cell:not(.tag_photographs) .cell_output img").evaluate_all(look)
+    assert others and all("invert(1)" in filter_ for filter_ in others)
+
+
 def test_contents_open_on_a_narrow_screen(html, open_page):
     page = open_page((html / f"{PAGES[1]}.html").as_uri(), width=360)
     page.get_by_role("button", name="Chapters").click()
