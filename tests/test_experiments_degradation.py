@@ -141,6 +141,17 @@ def test_the_recipe_is_the_papers():
     assert degradation.settings("resnet110", 0, 391, options).warmup_epochs == 1
 
 
+def test_the_papers_schedule_can_be_of_another_length():
+    options = degradation.parse(["--schedule", "paper", "--epochs", "60", "--precision", "fp32"])
+    config = degradation.settings("plain56", 0, 391, options)
+    assert config.epochs == 60
+    rates = [train.learning_rate(config, epoch * 391, 60 * 391) for epoch in (29, 30, 44, 45)]
+    assert rates == pytest.approx([0.1, 0.01, 0.01, 0.001])
+    assert degradation.variant(options) == "-fp32-60-epochs"
+    header = degradation.describe("plain56", 0, options)
+    assert "--precision fp32 --epochs 60" in header["command"]
+
+
 def test_batches_and_augmentation_are_the_papers():
     images = torch.zeros(256, 3, 32, 32, dtype=torch.uint8)
     labels = torch.arange(256) % 10
@@ -235,6 +246,7 @@ def test_held_out_images_are_judged_in_place_of_the_test(few):
         (["--held-out", "1"], "argument --held-out: invalid choice: 1"),
         (["--precision", "fp16"], "argument --precision: invalid choice: 'fp16'"),
         (["--rate", "0"], "argument --rate: must be a number above 0, got '0'"),
+        (["--epochs", "60"], "argument --epochs: is for --schedule paper"),
         (["--schedule", "long"], "argument --schedule: invalid choice: 'long'"),
     ],
 )
