@@ -38,16 +38,13 @@ import argparse
 import sys
 from pathlib import Path
 
-import measure
-import record
-import running
 import torch
-from batch_size import positive
-from bench_parity import at_least
+from bench import case_by_case, measure, record
+from bench.options import at_least, positive
 from torch import nn
 
+from resnet_cli.runs import write_weights
 from resnet_lib import data, nets, probes, train
-from resnet_lib.cli.runs import write_weights
 
 NETWORKS = [f"{kind}{depth}" for depth in (20, 32, 44, 56) for kind in ("plain", "resnet")]
 NETWORKS += ["resnet110"]  # its plain twin is not shown in the paper: more than 60 % of errors
@@ -246,7 +243,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     options = parser.parse_args(words)
     if options.epochs and options.schedule != "paper":
         parser.error("argument --epochs: is for --schedule paper; the short one has 10")
-    running.settle_machine(options, parser)
+    case_by_case.settle_machine(options, parser)
     return options
 
 
