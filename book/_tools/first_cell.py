@@ -1,9 +1,10 @@
 # @title The book's library comes along in this cell: run it first, there is no need to read it
-# Below stands a zip file in base64. It holds what this notebook needs of resnet_lib and of the
+# Below stands a zip file, compressed, in base64. It holds what this notebook needs of resnet_lib and of the
 # records in results/. It is unpacked into a temporary folder, which goes when the kernel stops.
 import base64
 import importlib.util
 import io
+import lzma
 import os
 import sys
 import tempfile
@@ -34,7 +35,8 @@ def _bring(zipped):
     if "_library" in globals():
         return  # the cell has run before
     _library = tempfile.TemporaryDirectory(prefix="resnet_book_", ignore_cleanup_errors=True)
-    zipfile.ZipFile(io.BytesIO(base64.b64decode(zipped))).extractall(_library.name)
+    archive = io.BytesIO(lzma.decompress(base64.b64decode(zipped)))
+    zipfile.ZipFile(archive).extractall(_library.name)
     spare = os.path.join(_library.name, "stand_ins")
     for file in os.listdir(spare) if os.path.isdir(spare) else []:
         if not importlib.util.find_spec(file.partition(".")[0]):
