@@ -3,27 +3,28 @@
     python book/_tools/alone.py FOLDER [--only 03]
 
 Its first code cell brings along what it needs of this repository. It runs in an empty folder, with
-PyTorch, torchvision, NumPy, matplotlib and scikit-learn. Outputs are kept; a picture has its alt text
-beside it. A link to another page leads to the published book or, where there is none, is a name.
+PyTorch, torchvision, NumPy, matplotlib and scikit-learn. Outputs are kept; a picture has its alt
+text beside it. A link to another page leads to the published book or, where there is none, is a
+name.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
+import hashlib
 import html
 import io
 import lzma
 import posixpath
 import re
 import sys
-import textwrap
 import zipfile
 from pathlib import Path
 
-from carried import carried
+from carried import Carried, carried
 from nbformat import NotebookNode, v4
-from notebooks import ROOT, chosen, notebook_paths, picture_kinds, read, write
+from notebooks import ROOT, chosen, notebook_paths, picture_kinds, read, to_text, write
 
 FIRST_CELL_ID = "library"
 TEMPLATE = Path(__file__).with_name("first_cell.py")
@@ -48,19 +49,50 @@ def stand_alone(path: Path, root: Path = ROOT, pages: str | None = None) -> Note
     Raises:
         ValueError: it needs something that the repository lacks; see `carried`.
     """
-    notebook = read(path)
+    notebook = _to_be_read(path, root, pages)
+    needed = carried(notebook, root)
     first = next((i for i, c in enumerate(notebook.cells) if c.cell_type == "code"), None)
+    if first is not None:
+        notebook.cells.insert(first, _first_cell(needed))
+    notebook.metadata["resnet_book"] = {
+        **notebook.metadata.get("resnet_book", {}),
+        "made_from": fingerprint(path, root, pages),
+    }
+    return notebook
+
+
+def fingerprint(path: Path, root: Path, pages: str | None) -> str:
+    """What the notebook that runs alone is made from, in short."""
+    notebook = _to_be_read(path, root, pages)
+    found = hashlib.sha256(to_text(notebook).encode())
+    tools = {file.name: file for file in sorted(TEMPLATE.parent.glob("*.py"))}
+    for place, file in sorted((carried(notebook, root).files | tools).items()):
+        found.update(place.encode() + b"\0" + file.read_bytes())
+    return found.hexdigest()
+
+
+def write_alone(folder: Path, root: Path = ROOT, pages: str | None = None, only: str | None = None):
+    """Write the notebooks into a folder, those that have changed; yield where each one lies."""
+    for path in chosen(notebook_paths(root), only):
+        place = folder / name_of(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        mark = fingerprint(path, root, pages)
+        if not (place.is_file() and mark in place.read_text(encoding="utf-8")):
+            write(stand_alone(path, root, pages), place)
+        yield place
+
+
+def _to_be_read(path: Path, root: Path, pages: str | None) -> NotebookNode:
+    """The notebook as it reads elsewhere: links, alt texts, counts. It lacks the first cell."""
+    notebook = read(path)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = relinked(cell.source, path, root, pages)
-        else:
-            cell.outputs = [_with_alt(output) for output in cell.outputs]
-            cell.execution_count = cell.execution_count and cell.execution_count + 1
-            for output in cell.outputs:
-                if output.get("execution_count"):
-                    output.execution_count += 1
-    if first is not None:
-        notebook.cells.insert(first, _first_cell(notebook, root))
+            continue
+        cell.outputs = [_with_alt(output) for output in cell.outputs]
+        for counted in (cell, *cell.outputs):
+            if counted.get("execution_count"):
+                counted.execution_count += 1
     return notebook
 
 
@@ -111,12 +143,11 @@ def _with_alt(output: NotebookNode) -> NotebookNode:
     return output
 
 
-def _first_cell(notebook: NotebookNode, root: Path) -> NotebookNode:
-    needed = carried(notebook, root)
+def _first_cell(needed: Carried) -> NotebookNode:
     code = TEMPLATE.read_text(encoding="utf-8").replace("# @title", "#@title")
     code = re.sub(r"  # noqa: F821$", "", code, flags=re.MULTILINE)
     code = code.replace("PACKAGES", repr(needed.packages))
-    code = code.replace("ZIP", "\n".join(textwrap.wrap(_packed(needed.files), LINE)))
+    code = code.replace("ZIP", _packed(needed.files))
     # Folded in JupyterLab and VS Code, in Colab, and in books made with MyST.
     folded = {"cellView": "form", "jupyter": {"source_hidden": True}, "tags": ["hide-input"]}
     cell = v4.new_code_cell(code.rstrip("\n"), id=FIRST_CELL_ID, metadata=folded)
@@ -131,7 +162,8 @@ def _packed(files: dict[str, Path]) -> str:
             # Without the file's date, so that the same content gives the same notebook.
             unpressed.writestr(zipfile.ZipInfo(place), file.read_bytes())
     # Pressed as a whole, modules that are alike take a third less than one by one.
-    return base64.b64encode(lzma.compress(archive.getvalue())).decode("ascii")
+    text = base64.b64encode(lzma.compress(archive.getvalue())).decode("ascii")
+    return "\n".join(text[start : start + LINE] for start in range(0, len(text), LINE))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -141,10 +173,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="where to put them; made if it is not there")
     parser.add_argument("--only", metavar="NAME", help="a chapter's number, or part of a name")
     options = parser.parse_args(arguments)
-    for path in chosen(notebook_paths(), options.only):
-        place = options.folder / name_of(path)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        write(stand_alone(path), place)
+    for place in write_alone(options.folder, only=options.only):
         print(f"{place.stat().st_size / 1e3:8.0f} kB  {place}")
     return 0
 

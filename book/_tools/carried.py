@@ -11,7 +11,7 @@ import sys
 import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -48,79 +48,87 @@ class Carried:
     packages: dict[str, str]
 
 
+class Code:
+    """What one piece of code imports, names and writes out."""
+
+    def __init__(self, tree: ast.Module):
+        nodes = list(ast.walk(tree))
+        constants = (node.value for node in nodes if isinstance(node, ast.Constant))
+        self.texts = [value for value in constants if isinstance(value, str)]
+        self.names = {node.id for node in nodes if isinstance(node, ast.Name)}
+        self.names |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+        self.imports = _imports(nodes)  # dotted: modules, and things in modules
+        self.packages = _packages(self.imports)
+        self.packages_at_once = _packages(_imports(tree.body))  # not those of its functions alone
+
+
 def carried(notebook: NotebookNode, root: Path) -> Carried:
     """What the notebook needs of the repository at ``root``, and of the machine.
 
     Raises:
         ValueError: the notebook names a package of ours or a record that does not exist.
     """
-    trees = list(_trees(notebook))
-    files = _modules(trees, root)
-    inner = [_tree(file) for file in files.values()]
-    names = {name.split(".")[0] for tree in [*trees, *inner] for name in _imports(tree)}
-    at_once = {name.split(".")[0] for tree in trees for name in _imports(tree)}
-    at_once |= {name for tree in inner for name in _needed_at_import(tree)}
-    files |= _neighbours(files) | _records(_texts(trees), root) | _weights(trees, files, root)
+    cells = list(_code_of(notebook))
+    files = _modules(cells, root)
+    modules = [_code_in(file) for file in files.values()]
+    texts = {text for code in cells for text in code.texts}
+    names = texts.union(*(code.names for code in cells))
+    files |= _neighbours(files) | _records(texts, root) | _weights(names, texts, files, root)
     stand_ins = {path.stem: path for path in STAND_INS.iterdir()}
-    for name in sorted(names & set(stand_ins)):
+    wanted = set().union(*(code.packages for code in [*cells, *modules]))
+    for name in sorted(wanted & set(stand_ins)):
         files |= _stand_in(stand_ins[name])
-    asked = (at_once | names & set(GIVEN)) - set(stand_ins) - set(PACKAGES)
-    asked -= sys.stdlib_module_names
+    asked = wanted & set(GIVEN)
+    asked |= set().union(*(code.packages for code in cells))
+    asked |= set().union(*(code.packages_at_once for code in modules))
+    asked -= set(stand_ins) | set(PACKAGES) | sys.stdlib_module_names
     return Carried(files, {name: GIVEN.get(name, name) for name in sorted(asked)})
 
 
-def _trees(notebook: NotebookNode) -> Iterator[ast.Module]:
-    """The syntax trees of the cells, of code in the text, and of programs that a cell has as text."""
+def _code_of(notebook: NotebookNode) -> Iterator[Code]:
+    """The code of the cells, in the text between them, and of programs that a cell has as text."""
     for cell in notebook.cells:
         sources = [cell.source] if cell.cell_type == "code" else FENCED.findall(cell.source)
         if cell.cell_type == "markdown" and CHECKS.search(cell.source):
             sources.append("import resnet_checks as checks")
-        for tree in map(_parsed, sources):
-            yield tree
-            yield from (_parsed(textwrap.dedent(t)) for t in _texts([tree]) if OURS.search(t))
+        for code in map(_parsed, sources):
+            yield code
+            yield from (_parsed(textwrap.dedent(text)) for text in code.texts if OURS.search(text))
 
 
-def _parsed(source: str) -> ast.Module:
+@cache
+def _parsed(source: str) -> Code:
     """Without lines that only IPython understands; empty where a cell shows faulty syntax."""
     try:
-        return ast.parse(FOR_IPYTHON.sub(r"\1pass", source))
+        return Code(ast.parse(FOR_IPYTHON.sub(r"\1pass", source)))
     except SyntaxError:
-        return ast.Module(body=[], type_ignores=[])
+        return _parsed("")
 
 
-@lru_cache
-def _tree(file: Path) -> ast.Module:
-    text = file.read_text(encoding="utf-8") if file.suffix == ".py" else ""
-    return ast.parse(text)
+def _code_in(file: Path) -> Code:
+    return _parsed(file.read_text(encoding="utf-8") if file.suffix == ".py" else "")
 
 
-def _texts(trees: Iterable[ast.AST]) -> list[str]:
-    nodes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)]
-    return [node.value for node in nodes if isinstance(node.value, str)]
-
-
-def _imports(tree: ast.AST) -> Iterator[str]:
-    """Dotted names of what is imported anywhere: modules, and things in modules."""
-    for node in ast.walk(tree):
+def _imports(nodes: Iterable[ast.AST]) -> set[str]:
+    found = set()
+    for node in nodes:
         if isinstance(node, ast.Import):
-            yield from (name.name for name in node.names)
+            found |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from (f"{node.module}.{name.name}" for name in node.names)
+            found |= {f"{node.module}.{name.name}" for name in node.names}
+    return found
 
 
-def _needed_at_import(tree: ast.Module) -> Iterator[str]:
-    """Packages that a module imports as it is imported, and not only in one of its functions."""
-    for node in tree.body:
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            yield from (name.split(".")[0] for name in _imports(node))
+def _packages(imports: Iterable[str]) -> set[str]:
+    return {name.partition(".")[0] for name in imports}
 
 
-def _modules(trees: Iterable[ast.AST], root: Path) -> dict[str, Path]:
-    """Our modules that the trees import, those that these import, and so on."""
+def _modules(cells: list[Code], root: Path) -> dict[str, Path]:
+    """Our modules that the cells import, those that these import, and so on."""
     files: dict[str, Path] = {}
-    waiting = list(trees)
+    waiting = list(cells)
     while waiting:
-        for name in _imports(waiting.pop()):
+        for name in sorted(waiting.pop().imports):
             parts = name.split(".")
             if parts[0] not in PACKAGES:
                 continue
@@ -130,9 +138,9 @@ def _modules(trees: Iterable[ast.AST], root: Path) -> dict[str, Path]:
                 place = root.joinpath(*parts[:end])
                 for file in (place / "__init__.py", place.with_suffix(".py")):
                     key = file.relative_to(root).as_posix()
-                    if file.is_file() and key not in files:
+                    if key not in files and file.is_file():
                         files[key] = file
-                        waiting.append(_tree(file))
+                        waiting.append(_code_in(file))
     return files
 
 
@@ -141,38 +149,35 @@ def _neighbours(files: dict[str, Path]) -> dict[str, Path]:
     return {
         f"{key.rpartition('/')[0]}/{text}": file.with_name(text)
         for key, file in files.items()
-        for text in _texts([_tree(file)])
+        for text in _code_in(file).texts
         if re.fullmatch(r"[\w-]+\.\w+", text) and file.with_name(text).is_file()
     }
 
 
-def _records(texts: list[str], root: Path) -> dict[str, Path]:
+def _records(texts: Iterable[str], root: Path) -> dict[str, Path]:
     found: list[Path] = []
     for text in texts:
         if text.startswith(RECORDS):
             folder, _, start = text.rpartition("/")
             whole = root / text
-            paths = [whole] if whole.is_file() else (root / folder).glob(f"{start}*.json")
-            found += (paths := sorted(paths))
+            paths = [whole] if whole.is_file() else list((root / folder).glob(f"{start}*.json"))
             if not paths:
                 raise ValueError(f"the notebook names {text}, but no record begins like that")
+            found += paths
     return {path.relative_to(root).as_posix(): path for path in found}
 
 
-def _weights(trees: list[ast.Module], files: dict[str, Path], root: Path) -> dict[str, Path]:
+def _weights(nets: set[str], data: set[str], files: dict[str, Path], root: Path) -> dict[str, Path]:
     """Trained weights and their cards: of each network named, for each data set named."""
     if f"{WEIGHTS}trained.py" not in files:
         return {}
-    texts = set(_texts(trees))
-    nodes = [node for tree in trees for node in ast.walk(tree)]
-    nets = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
-    nets |= {node.id for node in nodes if isinstance(node, ast.Name)}
-    named = [
-        path
-        for path in sorted((root / WEIGHTS).glob("*.safetensors"))
-        if path.stem.partition("-")[0] in nets | texts and path.stem.partition("-")[2] in texts
-    ]
-    return {f"{WEIGHTS}{p.name}": p for path in named for p in (path, path.with_suffix(".md"))}
+    found = {}
+    for path in (root / WEIGHTS).glob("*.safetensors"):
+        net, _, name = path.stem.partition("-")
+        if net in nets and name in data:
+            for file in (path, path.with_suffix(".md")):
+                found[f"{WEIGHTS}{file.name}"] = file
+    return found
 
 
 def _stand_in(path: Path) -> dict[str, Path]:

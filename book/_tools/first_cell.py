@@ -1,6 +1,6 @@
 # @title The book's library comes along in this cell: run it first, there is no need to read it
-# Below stands a zip file, compressed, in base64. It holds what this notebook needs of resnet_lib and of the
-# records in results/. It is unpacked into a temporary folder, which goes when the kernel stops.
+# At its end stands a compressed zip file in base64, with what this notebook needs of the library
+# and its records. It is unpacked into a temporary folder, which goes when the kernel stops.
 import base64
 import importlib.util
 import io
@@ -41,7 +41,7 @@ def _bring(zipped):
     for file in os.listdir(spare) if os.path.isdir(spare) else []:
         if not importlib.util.find_spec(file.partition(".")[0]):
             os.rename(os.path.join(spare, file), os.path.join(_library.name, file))
-    # This copy shall win where another one is installed or imported; in processes that start here too.
+    # This copy shall win over one that is installed, also in processes that a cell starts.
     for name in [name for name in sys.modules if name.split(".")[0].startswith("resnet_")]:
         del sys.modules[name]
     sys.path.insert(0, _library.name)

@@ -1,4 +1,4 @@
-"""A small stand-in for tqdm's bar, for a notebook on a machine that lacks it: a line that counts."""
+"""A small stand-in for tqdm's bar, for a notebook on a machine that lacks it: a count."""
 
 import sys
 

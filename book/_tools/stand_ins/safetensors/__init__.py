@@ -35,7 +35,9 @@ def pack(tensors, metadata=None):
     """The file's bytes. Wider numbers first, so that all begin at multiples of their size."""
     header = {"__metadata__": metadata} if metadata is not None else {}
     body = bytearray()
-    for name, tensor in sorted(tensors.items(), key=lambda item: (-item[1].element_size(), item[0])):
+    for name, tensor in sorted(
+        tensors.items(), key=lambda item: (-item[1].element_size(), item[0])
+    ):
         raw = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
         place = [len(body), len(body) + raw.numel()]
         shape = list(tensor.shape)
