@@ -8,19 +8,20 @@ import json
 import math
 import sys
 
-import torch
+# By another name: the module safetensors.torch takes this one within the package.
+import torch as pytorch
 
 DTYPES = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "I64": torch.int64,
-    "I32": torch.int32,
-    "I16": torch.int16,
-    "I8": torch.int8,
-    "U8": torch.uint8,
-    "BOOL": torch.bool,
+    "F64": pytorch.float64,
+    "F32": pytorch.float32,
+    "F16": pytorch.float16,
+    "BF16": pytorch.bfloat16,
+    "I64": pytorch.int64,
+    "I32": pytorch.int32,
+    "I16": pytorch.int16,
+    "I8": pytorch.int8,
+    "U8": pytorch.uint8,
+    "BOOL": pytorch.bool,
 }
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 if sys.byteorder != "little":
@@ -35,10 +36,9 @@ def pack(tensors, metadata=None):
     """The file's bytes. Wider numbers first, so that all begin at multiples of their size."""
     header = {"__metadata__": metadata} if metadata is not None else {}
     body = bytearray()
-    for name, tensor in sorted(
-        tensors.items(), key=lambda item: (-item[1].element_size(), item[0])
-    ):
-        raw = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+    for name in sorted(tensors, key=lambda name: (-tensors[name].element_size(), name)):
+        tensor = tensors[name]
+        raw = tensor.detach().cpu().contiguous().reshape(-1).view(pytorch.uint8)
         place = [len(body), len(body) + raw.numel()]
         shape = list(tensor.shape)
         header[name] = {"dtype": NAMES[tensor.dtype], "shape": shape, "data_offsets": place}
@@ -68,8 +68,8 @@ def _tensor(body, entry):
     dtype, shape, (begin, _) = DTYPES[entry["dtype"]], entry["shape"], entry["data_offsets"]
     count = math.prod(shape)
     if count == 0:
-        return torch.empty(shape, dtype=dtype)
-    return torch.frombuffer(body, dtype=dtype, count=count, offset=begin).reshape(shape).clone()
+        return pytorch.empty(shape, dtype=dtype)
+    return pytorch.frombuffer(body, dtype=dtype, count=count, offset=begin).reshape(shape).clone()
 
 
 class safe_open:
