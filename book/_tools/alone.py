@@ -145,7 +145,6 @@ def _with_alt(output: NotebookNode) -> NotebookNode:
 
 def _first_cell(needed: Carried) -> NotebookNode:
     code = TEMPLATE.read_text(encoding="utf-8").replace("# @title", "#@title")
-    code = re.sub(r"  # noqa: F821$", "", code, flags=re.MULTILINE)
     code = code.replace("PACKAGES", repr(needed.packages))
     code = code.replace("ZIP", _packed(needed.files))
     # Folded in JupyterLab and VS Code, in Colab, and in books made with MyST.

@@ -134,11 +134,19 @@ def test_first_cell_brings_the_library_and_wins_over_another_copy():
 )
 def test_first_cell_says_what_a_machine_lacks(before, says):
     cell = code("import onnx" if "onnx" in before else "import torch")
-    source = first_cell(cell).replace("importlib.util.find_spec(module)", "module != 'onnx'")
+    source = first_cell(cell).replace("find_spec(module)", "module != 'onnx'")
     exit_code, said = run("print('went on')", before, source)
     assert exit_code != 0
     assert says in said.splitlines()[-1]
     assert "went on" not in said
+
+
+def test_first_cell_leaves_no_name_behind_that_a_chapter_could_use():
+    names = {"__builtins__": {}} | {"__name__": "__main__"}
+    code_only = first_cell(code("x = 1")).partition("_check({")[0]
+    before = set(names)
+    exec(code_only, names)
+    assert set(names) - before == {"_check", "_bring"}
 
 
 def test_first_cell_is_folded_and_valid(tmp_path):
