@@ -11,7 +11,8 @@ import pytest
 from bench import record
 from notebooks import ROOT
 
-SCHEMA = json.loads((ROOT / "experiments" / "bench" / "record.schema.json").read_text(encoding="utf-8"))
+SCHEMA_FILE = ROOT / "experiments" / "bench" / "record.schema.json"
+SCHEMA = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 SPREAD = ["smallest", "lower_quartile", "median", "upper_quartile", "largest"]
 CONFIGURATION = {"device": "cpu", "threads": 1, "batches": [1, 8]}
