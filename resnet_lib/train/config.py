@@ -9,8 +9,11 @@ from typing import Any, get_args
 
 __all__ = ["OPTIMIZERS", "PRECISIONS", "SCHEDULES", "TrainConfig"]
 
+#: What `TrainConfig.optimizer` may be.
 OPTIMIZERS = ("sgd", "adam", "adamw")
+#: What `TrainConfig.schedule` may be.
 SCHEDULES = ("constant", "cosine", "step", "onecycle")
+#: The number formats of forward pass and gradient, from wide to narrow.
 PRECISIONS = ("fp32", "bf16", "fp16")
 
 NAMES = {
