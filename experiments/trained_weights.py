@@ -43,9 +43,10 @@ from bench import case_by_case, measure, record
 from bench.options import at_least
 from torch import Tensor
 
-from resnet_cli import names, sources
+from resnet_cli import sources
 from resnet_cli.main import main as command_line
 from resnet_lib import data
+from resnet_lib.nets import by_name
 from resnet_lib.train import World, evaluate
 from resnet_lib.weights import load_weights
 
@@ -160,7 +161,7 @@ def judged(network: str, of_data: str, path: Path) -> dict:
     """The weights on all test images, on the CPU in single precision."""
     settings = {"data": of_data, "size": None, "data_root": None, "skip_unreadable": False}
     images = sources.load(settings, World(torch.device("cpu")))
-    net = names.build(network, len(images.classes), images.train_images.shape[1])
+    net = by_name(network, len(images.classes), images.train_images.shape[1])
     load_weights(net, path)
     transform = data.Normalize(images.mean, images.std)
     batches = data.Batches(images.test_images, images.test_labels, 500, transform=transform)

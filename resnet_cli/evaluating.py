@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from resnet_cli import names, runs, sources
+from resnet_cli import runs, sources
 from resnet_cli.faults import Failure, UsageError, in_one_line
 from resnet_cli.printing import in_columns, percent, say
 from resnet_lib import data
 from resnet_lib import train as training
-from resnet_lib.weights import load_weights
+from resnet_lib.nets import by_name
+from resnet_lib.weights import load_weights, read_card
 
 BATCH_SIZE = 256
 HEAD = ("class", "images", "right", "error", "most often taken for")
@@ -90,9 +91,13 @@ def _trained(settings: dict[str, Any]) -> tuple[Trained, dict[str, Any]]:
     """The weights that are asked for; and the settings, with the run's data if none are named."""
     if settings["run"] is None:
         path = Path(settings["weights"])
-        about = runs.about_weights(path)
-        if about.get("net", settings["net"]) != settings["net"]:
-            raise Failure(f"--weights {path} are of {about['net']}, not of {settings['net']}")
+        try:
+            card = read_card(path)
+        except (ValueError, OSError) as error:
+            raise Failure(f"--weights: {in_one_line(error)}") from None
+        if card.net not in ("", settings["net"]):
+            raise Failure(f"--weights {path} are of {card.net}, not of {settings['net']}")
+        about = {n: getattr(card, n) for n in ("classes", "mean", "std") if getattr(card, n)}
         return Trained(settings["net"], path, str(path), about, {}), settings
     folder = Path(settings["run"])
     kept = runs.read(folder)
@@ -152,7 +157,7 @@ def _normalize(
 
 
 def _network(trained: Trained, images: data.ImageData) -> nn.Module:
-    net = names.build(trained.net, len(images.classes), images.train_images.shape[1])
+    net = by_name(trained.net, len(images.classes), images.train_images.shape[1])
     try:
         load_weights(net, trained.source)
     except (ValueError, OSError) as error:

@@ -7,8 +7,8 @@ from typing import NoReturn
 
 from resnet_cli import fields
 from resnet_cli.faults import EXIT_STATUS, USAGE
-from resnet_cli.names import KNOWN, split_name
 from resnet_lib import __version__
+from resnet_lib.names import NAMES, split_name
 
 PROGRAM = "python -m resnet_lib"
 DATA = "digits, cifar10, or a folder of pictures with one folder per class"
@@ -104,7 +104,7 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
 # One option, one paragraph.
 def _add_train(parser: Parser) -> None:
     add = parser.add_argument_group("what is trained, on what").add_argument
-    add("--net", type=_net, metavar="NAME", help=KNOWN)
+    add("--net", type=_net, metavar="NAME", help=NAMES)
     add("--data", metavar="DATA", help=DATA)
     _add_data(add, "images per step, of all processes together; default 128")
     add("--validation", type=fields.number, metavar="SHARE",
@@ -150,7 +150,7 @@ def _add_evaluate(parser: Parser) -> None:
     add("--run", metavar="DIR",
         help="folder of a training: its final weights, or those of its newest checkpoint; its "
         "network, data and normalisation")
-    add("--net", type=_net, metavar="NAME", help=f"without --run: {KNOWN}")
+    add("--net", type=_net, metavar="NAME", help=f"without --run: {NAMES}")
     add("--weights", metavar="FILE", help="without --run: .safetensors, or what torch.save wrote")
     add("--data", metavar="DATA", help=f"{DATA}; default: that of the run")
     _add_data(add, "images that go through the network at once; default: the run's, else 256")
@@ -166,7 +166,7 @@ def _add_evaluate(parser: Parser) -> None:
 
 def _add_summary(parser: Parser) -> None:
     add = parser.add_argument
-    add("--net", type=_net, metavar="NAME", required=True, help=KNOWN)
+    add("--net", type=_net, metavar="NAME", required=True, help=NAMES)
     add("--input", type=fields.whole, nargs=3, metavar=("C", "H", "W"),
         help="channels, height and width in pixels; default 3 224 224, or 3 32 32 for CIFAR's")
     add("--num-classes", type=fields.whole, metavar="K", help="default 1000, or 10 for CIFAR's")
@@ -195,6 +195,6 @@ def _add_machine(add) -> None:
 def _net(text: str) -> str:
     try:
         split_name(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be {NAMES}; got {text!r}") from None
     return text

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from resnet_cli import fields, runs
 from resnet_cli.faults import Failure, UsageError
-from resnet_cli.names import default_shape, split_name
+from resnet_lib.names import default_shape, split_name
 
 DATA_SETTINGS = {"data": None, "size": None, "data_root": None, "skip_unreadable": False}
 TRAIN_SETTINGS = {

@@ -16,8 +16,6 @@ NEEDED = {
     "config": (),
     "data": ("classes", "image", "mean", "std", "sha256", "train_images", "test_images"),
 }
-# The one entry of the metadata of WEIGHTS: several would be written in an order left to chance.
-ABOUT = "resnet_lib"
 
 
 def refuse_used(folder: Path, resume: str) -> None:
@@ -69,29 +67,6 @@ def write(path: Path, content: dict[str, Any]) -> None:
     from resnet_lib.files import write_whole
 
     write_whole(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
-
-
-def write_weights(path: Path, model, about: dict[str, Any]) -> None:
-    """Write a network's weights, with what one has to know in order to use them."""
-    from safetensors.torch import save
-
-    from resnet_lib.files import write_whole
-
-    tensors = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
-    write_whole(path, save(tensors, {ABOUT: json.dumps(about)}))
-
-
-def about_weights(path: Path) -> dict[str, Any]:
-    """What `write_weights` wrote beside the weights; empty for other files."""
-    from safetensors import SafetensorError, safe_open
-
-    if path.suffix != ".safetensors" or not path.is_file():
-        return {}
-    try:
-        with safe_open(path, "pt") as file:
-            return json.loads((file.metadata() or {}).get(ABOUT, "{}"))
-    except (SafetensorError, ValueError):
-        return {}  # reading the weights will say it
 
 
 def weights_of(folder: Path) -> tuple[Any, str]:

@@ -2,8 +2,8 @@
 
 import torch
 
-from resnet_cli import names
 from resnet_cli.printing import count, in_columns, say, shape
+from resnet_lib.nets import by_name
 from resnet_lib.probes import layer_costs
 
 HEAD = ("layer", "kind", "input", "output", "parameters", "multiply-adds")
@@ -11,7 +11,7 @@ HEAD = ("layer", "kind", "input", "output", "parameters", "multiply-adds")
 
 def summarize(name: str, input_shape: tuple[int, int, int], num_classes: int) -> None:
     """Print a table with a row for each layer of the network, and its sums."""
-    net = names.build(name, num_classes, input_shape[0]).to("meta")  # shapes without arithmetic
+    net = by_name(name, num_classes, input_shape[0]).to("meta")  # shapes without arithmetic
     image = torch.empty(1, *input_shape, device="meta")
     rows = layer_costs(net, image)
     parameters = sum(parameter.numel() for parameter in net.parameters())

@@ -8,15 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from resnet_cli import names, runs, sources
+from resnet_cli import runs, sources
 from resnet_cli.faults import Failure, UsageError, in_one_line
 from resnet_cli.printing import say
 from resnet_cli.reporting import Report, announce
 from resnet_cli.request import Training
 from resnet_lib import data
-from resnet_lib.nets import add_dropout
+from resnet_lib.nets import add_dropout, by_name
 from resnet_lib.train import Checkpoints, TrainConfig, World, evaluate, fit, join
-from resnet_lib.weights import load_weights
+from resnet_lib.weights import load_weights, save_weights
 
 
 def train(asked: Training) -> None:
@@ -72,7 +72,7 @@ def _network(asked: Training, config: TrainConfig, about: dict[str, Any]) -> nn.
     """The network as training begins; the weights of a run that goes on come later."""
     settings = asked.settings
     torch.manual_seed(config.seed)
-    net = names.build(settings["net"], len(about["classes"]), about["image"][0])
+    net = by_name(settings["net"], len(about["classes"]), about["image"][0])
     begun = asked.kept is not None and Checkpoints(asked.folder / runs.CHECKPOINTS).paths()
     if settings["weights"] is not None and not begun:
         try:
@@ -164,7 +164,7 @@ def _run(
     if report is None:
         return
     path = asked.folder / runs.WEIGHTS
-    kept = {"net": asked.settings["net"]} | {n: about[n] for n in ("classes", "mean", "std")}
-    runs.write_weights(path, net, kept)
+    card = {name: about[name] for name in ("classes", "image", "mean", "std")}
+    save_weights(path, net, net=asked.settings["net"], **card)
     report.end(history, result)
     say(f"The weights are in {path}.")
