@@ -15,12 +15,13 @@ from resnet_cli.errors import Failure, UsageError
 from resnet_cli.library_errors import expected, in_words
 from resnet_cli.machine import check_device, settled
 from resnet_cli.run_folder import DataFacts, Run
+from resnet_cli.settings import TrainSettings
 from resnet_cli.text import say
 from resnet_cli.training_request import Training, require_validation
 from resnet_lib import data
 from resnet_lib.nets import add_dropout, by_name
 from resnet_lib.train import Checkpoints, World, evaluate, fit, join
-from resnet_lib.weights import load_weights, save_weights
+from resnet_lib.weights import load_weights, read_weights, save_weights
 
 
 class Loaders(NamedTuple):
@@ -89,12 +90,24 @@ def _network(asked: Training, about: DataFacts) -> nn.Module:
     net = by_name(str(settings.net), len(about.classes), about.image[0])
     begun = asked.kept is not None and run_folder.newest_update(asked.folder) is not None
     if settings.weights is not None and not begun:
-        path = trained.path_of(str(settings.net), settings.weights)
-        try:
-            load_weights(net, path, settings.leave_out)
-        except (ValueError, OSError) as error:
-            raise Failure(f"--weights {settings.weights}: {in_words(error)}") from None
+        _start_from(net, settings, str(settings.net))
     return add_dropout(net, settings.dropout) if settings.dropout else net
+
+
+def _start_from(net: nn.Module, settings: TrainSettings, name: str) -> None:
+    """Load the weights that the training starts from."""
+    what = f"--weights {settings.weights}"
+    try:
+        tensors = read_weights(trained.path_of(name, str(settings.weights)))
+        own, given = net.state_dict()[trained.HEAD], tensors.get(trained.HEAD, None)
+        if given is not None and own.shape != given.shape and not settings.leave_out:
+            raise Failure(
+                f"{what}: they tell {len(given)} classes apart, {settings.data} has {len(own)}: "
+                "--leave-out fc loads the rest and begins with a new head"
+            )
+        load_weights(net, tensors, settings.leave_out)
+    except (ValueError, OSError) as error:
+        raise Failure(f"{what}: {in_words(error)}") from None
 
 
 def _loaders(asked: Training, parts: datasets.Parts, about: DataFacts, world: World) -> Loaders:

@@ -16,14 +16,17 @@ MOST_LINES = 250
 MOST_STATEMENT_LINES = 30
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
-GROUND = {"arguments", "files"}
+GROUND = {"arguments", "console", "files", "names"}
 # What each floor of the library may import of it, beside the ground.
 MAY_IMPORT = {
     "arguments": set(),
+    "console": set(),
     "files": set(),
+    "names": set(),
     "blocks": set(),
     "nets": {"blocks"},
     "weights": {"blocks", "nets"},
+    "prediction": {"data"},
     "probes": set(),
     "data": set(),
     "train": {"plots"},
