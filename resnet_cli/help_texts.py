@@ -29,7 +29,7 @@ examples:
   python -m resnet_lib train --net resnet20 --data cifar10 --epochs 30 --schedule onecycle \\
       --learning-rate 0.4 --weight-decay 5e-4 --precision bf16 --channels-last --out runs/r20
   python -m resnet_lib train --resume runs/r20
-  python -m resnet_lib train --config pets.toml --out runs/pets
+  python -m resnet_lib train --config pets.toml --out runs/from_file
   torchrun --nproc-per-node=2 -m resnet_lib train --net resnet20 --data cifar10 --out runs/two
 
 in the folder of a run:

@@ -6,8 +6,8 @@ from resnet_cli.errors import UsageError
 from resnet_lib.train import pick_precision
 
 DEVICES = {
-    "cuda": (torch.cuda.is_available, "GPU that PyTorch can use"),
-    "mps": (torch.backends.mps.is_available, "Apple GPU (MPS) that PyTorch can use"),
+    "cuda": (torch.cuda.is_available, "NVIDIA or AMD GPU"),
+    "mps": (torch.backends.mps.is_available, "Apple GPU"),
 }
 
 
@@ -21,7 +21,7 @@ def check_device(name: str) -> None:
     if not is_there():
         others = [other for other, (found, _) in DEVICES.items() if found()]
         raise UsageError(
-            f"argument --device: this machine has no {what}: choose {' or '.join([*others, 'cpu'])}"
+            f"argument --device: PyTorch finds no {what} here: choose {' or '.join([*others, 'cpu'])}"
         )
 
 

@@ -87,7 +87,6 @@ def _train(given: Mapping[str, Any], words: Sequence[str]) -> None:
 def _evaluate(given: Mapping[str, Any], _: Sequence[str]) -> None:
     _require_one_process("evaluate")
     settings = EvaluateSettings.of(given)
-    settings.require_network(("weights", "data"), given)
     from resnet_cli.evaluate_command import evaluate
 
     evaluate(settings)
@@ -96,16 +95,13 @@ def _evaluate(given: Mapping[str, Any], _: Sequence[str]) -> None:
 def _predict(given: Mapping[str, Any], _: Sequence[str]) -> None:
     _require_one_process("predict")
     settings = PredictSettings.of(given)
-    settings.require_network(("weights",), given)
     from resnet_cli.predict_command import predict
 
     predict(settings)
 
 
 def _summary(given: Mapping[str, Any], _: Sequence[str]) -> None:
-    settings = SummarySettings(**given)
-    settings.check()
-    settings.require_network(("net",), given)
+    settings = SummarySettings.of(given)
     from resnet_cli.summary_command import summarize
 
     summarize(settings)

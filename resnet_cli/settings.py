@@ -5,69 +5,82 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from resnet_cli.command_words import option
 from resnet_cli.errors import Failure, UsageError
 
 NAMED = ("digits", "cifar10")
+WORD = "imagenet"
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 PARTS = ("test", "validation", "train", "all")
 
 
-@dataclass(frozen=True, kw_only=True)
-class CommonSettings:
-    """Settings that all commands have which use a network: images, and the machine."""
-
-    size: int | None = None
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-    device: str = "auto"
-    threads: int | None = None
-    net: str | None = None
-    weights: str | None = None
+class Settings:
+    """What all settings have: they are made of the options given, and checked then."""
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Self:
-        """The settings among the options given, checked, with whole paths.
+        """The settings among the options given, checked.
 
         Raises:
             UsageError: options do not go together, or a value is not allowed.
             Failure: a folder or file that was named is not there.
         """
-        own = {field.name for field in fields(cls)}
+        own = {field.name for field in fields(cls)}  # type: ignore[arg-type]
         values = {n: tuple(v) if isinstance(v, list) else v for n, v in given.items() if n in own}
-        for name, numbers in IMAGENET.items():
-            if values.get(name) == ("imagenet",):
-                values[name] = numbers
         settings = cls(**values)
-        settings.check()
-        return settings.with_whole_paths()
+        settings.check(given)
+        return settings.settled()
 
-    def check(self) -> None:
+    def check(self, given: Mapping[str, Any]) -> None:
         """Refuse what is not allowed, as far as that can be told without PyTorch."""
+
+    def settled(self) -> Self:
+        """The same, with values in place of words, and whole paths."""
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommonSettings(Settings):
+    """Settings that all commands have which use a network: images, and the machine."""
+
+    size: int | None = None
+    mean: tuple[float | str, ...] | None = None
+    std: tuple[float | str, ...] | None = None
+    device: str = "auto"
+    threads: int | None = None
+    net: str | None = None
+    weights: str | None = None
+
+    def check(self, given: Mapping[str, Any]) -> None:
+        super().check(given)
         for name in ("batch_size", "threads", "save_every", "size", "top"):
             value = getattr(self, name, None)
             if value is not None and value < 1:
                 raise UsageError(f"argument {option(name)}: must be at least 1, got {value}")
         if (self.mean is None) != (self.std is None):
             raise UsageError("argument --mean: --mean and --std go together")
-        for name in ("mean", "std"):
-            if "imagenet" in (getattr(self, name) or ()):
-                raise UsageError(f"argument {option(name)}: is the word imagenet, or numbers")
+        for name in IMAGENET:
+            value = getattr(self, name) or ()
+            if WORD in value and len(value) > 1:
+                raise UsageError(f"argument {option(name)}: is the word {WORD}, or numbers")
         if self.weights is not None and not self._may_be_weights(self.weights):
             raise Failure(f"--weights names no file: {self.weights}")
 
-    def with_whole_paths(self) -> Self:
-        """The same, for a run may go on from another working folder."""
-        whole = {}
+    def settled(self) -> Self:
+        changed: dict[str, Any] = {}
+        for name, numbers in IMAGENET.items():
+            if getattr(self, name) == (WORD,):
+                changed[name] = numbers
+        # Whole paths, for a run may go on from another working folder.
         for name in ("data", "data_root", "cache", "weights"):
             value = getattr(self, name, None)
             is_name = name == "data" and value in NAMED
             is_name = is_name or (name == "weights" and value and not Path(value).is_file())
             if value is not None and not is_name:
-                whole[name] = os.path.abspath(os.path.expanduser(value))
-        return replace(self, **whole)
+                changed[name] = os.path.abspath(os.path.expanduser(value))
+        return replace(self, **changed)
 
     @staticmethod
     def _may_be_weights(name: str) -> bool:
@@ -91,8 +104,8 @@ class DataSettings(CommonSettings):
         """Whether the images are the reader's own pictures."""
         return self.data is not None and self.data not in NAMED
 
-    def check(self) -> None:
-        super().check()
+    def check(self, given: Mapping[str, Any]) -> None:
+        super().check(given)
         data = self.data
         if data is None:
             return
@@ -135,8 +148,8 @@ class TrainSettings(DataSettings):
         """Whether they are mirrored at random; digits must be told so."""
         return (self.augment and self.data != "digits") if self.flip is None else self.flip
 
-    def check(self) -> None:
-        super().check()
+    def check(self, given: Mapping[str, Any]) -> None:
+        super().check(given)
         for name in ("validation", "dropout"):
             value = getattr(self, name)
             if not 0 <= value < 1:
@@ -150,15 +163,17 @@ class TrainSettings(DataSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfTrained:
-    """What the commands share that take a trained network: from a run, or from a file."""
+class OfTrained(Settings):
+    """What the commands share that take a network: from a run, or by its name or weights."""
 
     run: str | None = None
 
-    def require_network(self, needed: tuple[str, ...], given: Mapping[str, Any]) -> None:
-        """Refuse a network that is named twice, or not at all."""
+    NEEDED: ClassVar[tuple[str, ...]] = ("weights",)
+
+    def check(self, given: Mapping[str, Any]) -> None:
+        super().check(given)
         if self.run is None:
-            if missing := [option(name) for name in needed if name not in given]:
+            if missing := [option(name) for name in self.NEEDED if name not in given]:
                 raise UsageError(f"without --run, these are required: {', '.join(missing)}")
         elif wrong := [option(name) for name in ("net", "weights") if name in given]:
             raise UsageError(
@@ -169,6 +184,8 @@ class OfTrained:
 @dataclass(frozen=True, kw_only=True)
 class EvaluateSettings(OfTrained, DataSettings):
     """Settings of evaluate."""
+
+    NEEDED: ClassVar[tuple[str, ...]] = ("weights", "data")
 
     per_class: bool = False
     confusion: bool = False
@@ -186,8 +203,8 @@ class PredictSettings(OfTrained, CommonSettings):
     json: bool = False
     csv: bool = False
 
-    def check(self) -> None:
-        super().check()
+    def check(self, given: Mapping[str, Any]) -> None:
+        super().check(given)
         if not self.pictures:
             raise UsageError("name a picture, or a folder of pictures")
         if self.json and self.csv:
@@ -201,12 +218,14 @@ class PredictSettings(OfTrained, CommonSettings):
 class SummarySettings(OfTrained):
     """Settings of summary."""
 
+    NEEDED: ClassVar[tuple[str, ...]] = ("net",)
+
     net: str | None = None
     input: tuple[int, ...] | None = None
     num_classes: int | None = None
 
-    def check(self) -> None:
-        """Refuse numbers that are not above 0."""
+    def check(self, given: Mapping[str, Any]) -> None:
+        super().check(given)
         if self.input is not None and min(self.input) < 1:
             raise UsageError(f"argument --input: must be three numbers from 1 up, got {self.input}")
         if self.num_classes is not None and self.num_classes < 1:

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from toy_cli import SMALL, carried_out, done, pictures, read
 
-from resnet_cli import reporting
+from resnet_cli import epoch_report
 from resnet_lib import data, nets, probes, train
 from resnet_lib.weights import load_weights
 
@@ -134,9 +134,9 @@ def test_an_unfinished_run_is_evaluated_at_its_newest_checkpoint(
 
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(reporting, "say", stop)
-        patch.setattr(reporting, "announce", lambda *_: None)
-        patch.setattr("resnet_cli.training.announce", lambda *_: None)
+        patch.setattr(epoch_report, "say", stop)
+        patch.setattr(epoch_report, "announce", lambda *_: None)
+        patch.setattr("resnet_cli.train_command.announce", lambda *_: None)
         small = (*SMALL, "--batch-size", "256", "--epochs", "2", *words)
         assert carried_out(*small, "--out", folder).code == 1
     text = done("evaluate", "--run", folder)
