@@ -60,7 +60,7 @@ def _completed(settings: EvaluateSettings, weights: Trained) -> tuple[EvaluateSe
     kept = weights.run.settings
     # In another batch size, half precision rounds differently.
     settings = replace(settings, batch_size=settings.batch_size or kept.batch_size)
-    if settings.data in (None, kept.data):
+    if settings.data in ("", kept.data):
         own = settings.size in (None, kept.size)
         return replace(
             settings,

@@ -19,10 +19,8 @@ def check_device(name: str) -> None:
     """
     is_there, what = DEVICES.get(name, (lambda: True, ""))
     if not is_there():
-        others = [other for other, (found, _) in DEVICES.items() if found()]
-        raise UsageError(
-            f"argument --device: PyTorch finds no {what} here: choose {' or '.join([*others, 'cpu'])}"
-        )
+        others = " or ".join([*(n for n, (found, _) in DEVICES.items() if found()), "cpu"])
+        raise UsageError(f"argument --device: PyTorch finds no {what} here: choose {others}")
 
 
 def place(device: torch.device, asked: str) -> str:

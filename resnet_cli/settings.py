@@ -78,7 +78,7 @@ class CommonSettings(Settings):
             value = getattr(self, name, None)
             is_name = name == "data" and value in NAMED
             is_name = is_name or (name == "weights" and value and not Path(value).is_file())
-            if value is not None and not is_name:
+            if value and not is_name:
                 changed[name] = os.path.abspath(os.path.expanduser(value))
         return replace(self, **changed)
 
@@ -93,7 +93,7 @@ class CommonSettings(Settings):
 class DataSettings(CommonSettings):
     """Settings of the commands that read a data set."""
 
-    data: str | None = None
+    data: str = ""
     data_root: str | None = None
     skip_unreadable: bool = False
     cache: str | None = None
@@ -102,12 +102,12 @@ class DataSettings(CommonSettings):
     @property
     def of_folder(self) -> bool:
         """Whether the images are the reader's own pictures."""
-        return self.data is not None and self.data not in NAMED
+        return bool(self.data) and self.data not in NAMED
 
     def check(self, given: Mapping[str, Any]) -> None:
         super().check(given)
         data = self.data
-        if data is None:
+        if not data:
             return
         if self.data_root is not None and data != "cifar10":
             raise UsageError(f"argument --data-root: is for --data cifar10, got --data {data}")

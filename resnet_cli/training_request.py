@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,14 +73,22 @@ def _resumed(given: Mapping[str, Any], words: Sequence[str]) -> Training:
     kept = run_folder.read(folder)
     if "data" in moved and not kept.settings.of_folder:
         raise UsageError(f"argument --data: the run is on {kept.settings.data}: leave it out")
+    if kept.settings.of_folder and "data" not in moved and not Path(kept.settings.data).is_dir():
+        raise Failure(
+            f"there is no folder {kept.settings.data}: if it was moved, add --data FOLDER"
+        )
     config = kept.config
     if "epochs" in moved:
         config = checked_config(asdict(config) | {"epochs": moved["epochs"]})
+    # Its checkpoints have the weights that it started from.
+    start = {"weights": kept.settings.weights, "leave_out": kept.settings.leave_out}
+    lacking = {"weights": None, "leave_out": ()}
     try:
         split_name(str(kept.settings.net))
-        settings = TrainSettings.of(asdict(kept.settings) | moved)
+        settings = TrainSettings.of(asdict(kept.settings) | lacking | moved)
     except (UsageError, TypeError, ValueError) as error:
         raise Failure(f"{folder / run_folder.RUN} cannot be used: {error}") from None
+    settings = replace(settings, **start)
     _check_validation(settings, config)
     return Training(folder, settings, config, kept, command(words), _going_on(folder, moved))
 

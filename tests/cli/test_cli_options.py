@@ -94,7 +94,7 @@ def examples():
 def test_every_example_is_understood():
     parser, _ = make_parser()
     found = examples()
-    assert len(found) == 17
+    assert len(found) == 18
     for words in found:
         start = words.index("resnet_lib")
         assert words[:start] in (["python", "-m"], ["torchrun", "--nproc-per-node=2", "-m"])

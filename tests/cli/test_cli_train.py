@@ -606,7 +606,7 @@ BROKEN = {
     ),
     "bad network": (
         lambda kept: kept | {"settings": kept["settings"] | {"net": "vgg16"}},
-        "run.json cannot be used: must be resnet18",
+        "run.json cannot be used: name must be resnet18",
     ),
 }
 
