@@ -170,8 +170,8 @@ def _read(picture: Picture, size: int, channels: int) -> Tensor | str:
     if isinstance(picture, Tensor):
         if picture.dtype != torch.uint8 or picture.dim() != 3 or len(picture) != channels:
             raise ValueError(
-                f"a tensor among the pictures must be bytes ({channels}, H, W), with the card's number "
-                f"of channels, got {tuple(picture.shape)} of {picture.dtype}"
+                f"a tensor among the pictures must be bytes ({channels}, H, W), with the card's "
+                f"number of channels, got {tuple(picture.shape)} of {picture.dtype}"
             )
         if tuple(picture.shape[1:]) == (size, size):
             return picture.cpu()

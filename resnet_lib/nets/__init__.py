@@ -8,6 +8,7 @@ from resnet_lib.nets.named import by_name
 from resnet_lib.nets.resnet import (
     CONFIGURATIONS,
     ResNet,
+    check_options,
     make_stage,
     resnet18,
     resnet34,
@@ -26,6 +27,7 @@ __all__ = [
     "ResidualStack",
     "add_dropout",
     "by_name",
+    "check_options",
     "he_init",
     "make_stage",
     "resnet18",
