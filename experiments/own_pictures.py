@@ -37,7 +37,7 @@ from resnet_lib import data, nets, train
 SEED = 0
 CPU = train.World(torch.device("cpu"))
 CLASSES_OF_150, TEST_PER_CLASS = 3, {"photos-150": 100, "photos-2000": 50}
-EPOCHS = {"photos-150": 30, "digits-600": 15, "photos-2000": 8}
+EPOCHS = {"photos-150": 20, "digits-600": 10, "photos-2000": 5}
 BASE = {"batch": 32, "rate": 0.05, "warmup": 0.1, "decay": 5e-4, "augment": "shift"}
 RECIPES = {
     "first": {"batch": 128, "rate": 0.1, "warmup": 0.0, "decay": 1e-4, "augment": "crop flip"},
@@ -47,17 +47,15 @@ RECIPES = {
     },
     "base": BASE,
     "unchanged": BASE | {"augment": ""},
-    "flip": BASE | {"augment": "flip"},
     "shift flip": BASE | {"augment": "shift flip"},
     "crop flip": BASE | {"augment": "crop flip"},
     "low": BASE | {"rate": 0.02},
-    "high": BASE | {"rate": 0.1},
     "adamw": BASE | {"rate": 0.002, "decay": 0.05, "optimizer": "adamw"},
 }
-SHORT = ("first", "torchvision", "base", "shift flip")
+SHORT = ("first", "torchvision", "shift flip")
 CASES = [
-    *(("photos-150", "resnet8", recipe) for recipe in RECIPES),
     *(("digits-600", "resnet8", recipe) for recipe in RECIPES),
+    *(("photos-150", "resnet8", recipe) for recipe in RECIPES),
     *(("photos-150", "resnet18", recipe) for recipe in SHORT),
     *(("photos-2000", "resnet8", recipe) for recipe in SHORT),
 ]
@@ -180,7 +178,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="own_pictures.py",
         description=__doc__,
-        epilog="The defaults take about a quarter of an hour on one CPU core.",
+        epilog="The defaults take about six minutes on one CPU core.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument

@@ -109,6 +109,7 @@ def test_size_and_crop_are_torchvisions(tmp_path, shape):
     assert np.abs(found - np.asarray(theirs, dtype=int).transpose(2, 0, 1)).max() <= 1
 
 
+@pytest.mark.filterwarnings("ignore:1 of the pictures")
 @pytest.mark.parametrize("shape", [(37, 50), (50, 37), (13, 200), (9, 8), (3, 5), (1, 4000)])
 def test_middle_of_any_shape_is_taken(tmp_path, shape):
     """A ramp of brightness along the longer side is grey in the middle of the result."""
