@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from resnet_cli.command_words import option
 from resnet_cli.errors import UsageError
+from resnet_cli.settings import FOLDER_CONFIG, FOLDER_WARMUP
 from resnet_lib.train.config import LIMITS, TrainConfig
 
 # Groups of the help; a field that stands in none of them comes into the last one.
@@ -16,16 +17,25 @@ GROUPS = {
         *("optimizer", "learning_rate", "momentum", "nesterov", "weight_decay"),
         *("decay_norm_and_bias", "clip_norm"),
     ),
-    "schedule": ("epochs", "schedule", "warmup_epochs", "milestones", "gamma", "patience"),
+    "schedule": (
+        "epochs",
+        "schedule",
+        "warmup_epochs",
+        "milestones",
+        "gamma",
+        "patience",
+        "keep_best",
+    ),
     "speed and memory": (
         *("precision", "channels_last", "compile", "micro_batches", "deterministic"),
-        "sync_batch_norm",
+        *("sync_batch_norm", "find_unused_parameters"),
     ),
     "regularisation and chance": ("label_smoothing", "ema_decay", "seed"),
 }
 # What a field's own help leaves out, because it stands for `fit` alone.
 MORE = {
-    "patience": "needs --validation",
+    "keep_best": "needs --validation, or a folder with a validation part",
+    "patience": "needs --validation, or a folder with a validation part",
     "seed": "of the starting weights and of the order of the images too",
 }
 
@@ -49,6 +59,8 @@ def checked_config(values: Mapping[str, Any]) -> TrainConfig:
         return TrainConfig(**values)
     except (TypeError, ValueError) as error:
         about = vars(error)
+        if "argument" not in about:
+            raise
         raise UsageError(f"argument {option(about['argument'])}: {about['reason']}") from None
 
 
@@ -91,6 +103,13 @@ def _range(rule: Mapping[str, Any]) -> str:
 
 
 def _default(field: Field) -> str:
+    folder = FOLDER_CONFIG.get(field.name)
+    if field.name == "warmup_epochs":
+        folder = f"{FOLDER_WARMUP:.0%} of the epochs"
+    return _usual(field) + ("" if folder is None else f", for a folder of pictures {folder}")
+
+
+def _usual(field: Field) -> str:
     value = field.default
     assert value is not MISSING, f"TrainConfig.{field.name} must have a default"
     if isinstance(value, bool):

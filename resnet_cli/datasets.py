@@ -13,9 +13,6 @@ from resnet_cli.settings import DataSettings, TrainSettings
 from resnet_lib import data
 from resnet_lib.train import World
 
-# A picture of a folder is held at the size of the network's input: from a smaller box it would be
-# enlarged more than twice.
-LEAST_BOX = 0.25
 FOLDER_SIZE = 64
 
 Part = tuple[Tensor, Tensor]  # images and labels
@@ -58,7 +55,7 @@ def parts_of(images: data.ImageData) -> dict[str, Part]:
     """The parts that the data set has, by name."""
     parts = {
         "train": (images.train_images, images.train_labels),
-        "validation": tuple(getattr(images, f"validation_{n}", None) for n in ("images", "labels")),
+        "validation": (images.validation_images, images.validation_labels),
         "test": (images.test_images, images.test_labels),
     }
     return {name: part for name, part in parts.items() if part[0] is not None}
@@ -103,10 +100,7 @@ def transforms(settings: TrainSettings, about: DataFacts) -> tuple[nn.Module, nn
     normalize = normalization(settings, about.mean, about.std, about.image[0])
     steps: list[nn.Module] = []
     if settings.crops:
-        if settings.of_folder:
-            steps.append(data.RandomResizedCrop(about.image[-1], scale=(LEAST_BOX, 1)))
-        else:
-            steps.append(data.RandomCrop(1 if settings.data == "digits" else 4))
+        steps.append(data.RandomCrop(max(1, about.image[-1] // 8)))
     if settings.flips:
         steps.append(data.RandomFlip())
     if settings.color_jitter is not None:
@@ -184,7 +178,7 @@ def _load(settings: DataSettings) -> data.ImageData:
             name,
             FOLDER_SIZE if size is None else size,
             skip_unreadable=settings.skip_unreadable,
-            **({} if settings.cache is None else {"cache": settings.cache}),
+            cache=settings.cache,
         )
     except (ValueError, OSError) as error:
         if vars(error).get("argument") == "size":

@@ -5,15 +5,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from resnet_cli import datasets, trained
 from resnet_cli.errors import Failure, UsageError
 from resnet_cli.library_errors import expected
-from resnet_cli.machine import check_device, settled
+from resnet_cli.machine import check_device
 from resnet_cli.settings import EvaluateSettings
 from resnet_cli.text import in_columns, listed, percent, say
 from resnet_cli.trained import Trained
@@ -22,15 +21,6 @@ from resnet_lib import train as training
 
 BATCH_SIZE = 256
 HEAD = ("class", "images", "right", "error", "most often taken for")
-LEAST_FOR_TOP5 = 6
-
-
-class Judged(NamedTuple):
-    """What was found: averages, and how often each class (row) was taken for each (column)."""
-
-    result: training.Evaluation
-    confusion: Tensor  # (K, K) int64
-    top5: float
 
 
 def evaluate(settings: EvaluateSettings) -> None:
@@ -47,8 +37,8 @@ def evaluate(settings: EvaluateSettings) -> None:
         images = datasets.load(settings, training.World(device))
         _compare(weights, settings, images, own_data)
         name, parts = _parts(settings, images, own_data)
-        judged = _judge(weights, settings, images, parts, device)
-    _print(weights, settings, images, name, judged)
+        result = _judge(weights, settings, images, parts, device)
+    _print(weights, settings, images, name, result)
 
 
 def _completed(settings: EvaluateSettings, weights: Trained) -> tuple[EvaluateSettings, bool]:
@@ -119,7 +109,7 @@ def _judge(
     images: data.ImageData,
     parts: list[datasets.Part],
     device: torch.device,
-) -> Judged:
+) -> training.Evaluation:
     config = weights.run.config if weights.run else training.TrainConfig()
     layout = torch.channels_last if config.channels_last else torch.contiguous_format
     net = weights.network().to(device, memory_format=layout)
@@ -127,28 +117,23 @@ def _judge(
     normalize = datasets.normalization(settings, mean, std, images.train_images.shape[1])
     size = settings.batch_size or BATCH_SIZE
     batches = [data.Batches(*one, size, transform=normalize, device=device) for one in parts]
-    ranks: list[Tensor] = []
-
-    def note(_: nn.Module, __: tuple, scores: Tensor) -> None:
-        ranks.append(scores.topk(min(5, scores.shape[1])).indices.cpu())
-
-    hook = net.register_forward_hook(note)
-    try:
-        precision = settled(settings.precision or config.precision, device)
-        options = {"precision": precision, "channels_last": config.channels_last}
-        result = training.evaluate(net, chain(*batches), **options)
-    finally:
-        hook.remove()
-    labels, best = torch.cat([labels for _, labels in parts]), torch.cat(ranks)  # (N,), (N, 5)
-    count = len(images.classes)
-    confusion = (labels * count + best[:, 0]).bincount(minlength=count**2).view(count, count)
-    return Judged(result, confusion, (best == labels[:, None]).any(1).double().mean().item())
+    return training.evaluate(
+        net,
+        chain(*batches),
+        precision=settings.precision or config.precision,
+        channels_last=config.channels_last,
+        confusion=True,
+    )
 
 
 def _print(
-    weights: Trained, settings: EvaluateSettings, images: data.ImageData, part: str, judged: Judged
+    weights: Trained,
+    settings: EvaluateSettings,
+    images: data.ImageData,
+    part: str,
+    result: training.Evaluation,
 ) -> None:
-    result, classes = judged.result, images.classes
+    classes, confusion = images.classes, result.confusion
     whole = sum(len(labels) for _, labels in datasets.parts_of(images).values())
     words = "all of them" if part == "all" else f"the {part} part"
     say(
@@ -158,17 +143,16 @@ def _print(
         f"accuracy  {percent(result.accuracy)}",
         f"error     {percent(1 - result.accuracy)}",
     )
-    if len(classes) >= LEAST_FOR_TOP5:
-        say(f"top-5     {percent(1 - judged.top5)} error")
-    if settings.per_class:
-        rows = _by_class(judged.confusion, classes)
+    if result.top5 is not None:
+        say(f"top-5     {percent(1 - result.top5)} error")
+    if settings.per_class and confusion is not None:
+        rows = _by_class(confusion, classes)
         say("", *in_columns([HEAD, *rows], right={1, 2, 3}))
-    if settings.confusion:
-        rows = [
-            [n, *map(str, row)] for n, row in zip(classes, judged.confusion.tolist(), strict=True)
-        ]
+    if settings.confusion and confusion is not None:
         say("", "rows: what it is; columns: what it was taken for")
-        say(*in_columns([["", *classes], *rows], right=range(1, len(classes) + 1)))
+        counts = zip(classes, confusion.tolist(), strict=True)
+        table = [["", *classes], *([name, *map(str, row)] for name, row in counts)]
+        say(*in_columns(table, right=range(1, len(classes) + 1)))
 
 
 def _by_class(confusion: Tensor, classes: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

@@ -9,7 +9,7 @@ from resnet_cli.command_words import PROGRAM
 from resnet_cli.config_options import GROUPS, add_fields, number, whole
 from resnet_cli.errors import EXIT_STATUS, USAGE
 from resnet_cli.help_texts import ABOUT, EXAMPLES, USAGES
-from resnet_cli.settings import PARTS, PredictSettings, TrainSettings
+from resnet_cli.settings import BATCH_SIZE, FOLDER_BATCH_SIZE, PARTS, PredictSettings, TrainSettings
 from resnet_lib import __version__
 from resnet_lib.console import printable
 from resnet_lib.names import NAMES, split_name
@@ -80,7 +80,7 @@ def _add_train(parser: Parser) -> None:
     add("--net", type=_net, metavar="NAME", help=NAMES)
     add("--data", metavar="DATA", help=f"{DATA}; it may have parts, as train, val and test")
     _add_data(add, "images per step, of all processes together; "
-        f"default {TrainSettings.batch_size}")
+        f"default {BATCH_SIZE}, for a folder {FOLDER_BATCH_SIZE}")
     add("--drop-last", action=argparse.BooleanOptionalAction,
         help="leave out a last batch that is not full, others in each epoch; default off")
     add("--validation", type=number, metavar="SHARE",
@@ -110,11 +110,10 @@ def _add_augmentation(add) -> None:
     add("--augment", action=argparse.BooleanOptionalAction,
         help="what --crop and --flip do, as far as they are not given; default on")
     add("--crop", action=argparse.BooleanOptionalAction,
-        help="digits: shift by up to 1 pixel; cifar10: shift by up to 4 pixels; a folder: a "
-        "random box of 25 to 100 %% of the area; default as --augment")
+        help="shift by up to an eighth of the side, at random; default as --augment")
     add("--flip", action=argparse.BooleanOptionalAction,
-        help="mirror every second image, by chance; not for what has a left and a right, as "
-        "letters and digits; default as --augment, but off for digits")
+        help="mirror every second image, by chance: for photographs, not for what has a left and a "
+        "right, as letters; default as --augment for cifar10, else off")
     add("--color-jitter", type=number, nargs=4, metavar=("B", "C", "S", "H"),
         help="change brightness, contrast and saturation by up to these shares of 1, and the hue "
         "by up to H turns of the colour circle, 0 to 0.5; default none")
@@ -145,7 +144,7 @@ def _add_evaluate(parser: Parser) -> None:
     add("--per-class", action="store_true", help="a table with a row for each class")
     add("--confusion", action="store_true",
         help="a table of how often each class was taken for each")
-    add("--precision", choices=(*PRECISIONS, *(() if "auto" in PRECISIONS else ("auto",))),
+    add("--precision", choices=("auto", *PRECISIONS),
         help="number format; default: the run's, else fp32")
     _add_machine(parser.add_argument_group("machine").add_argument)
     _add_config(add)

@@ -13,6 +13,11 @@ from resnet_cli.errors import Failure, UsageError
 NAMED = ("digits", "cifar10")
 WORD = "imagenet"
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+BATCH_SIZE = 128
+# What trains small folders well; experiments/own_pictures.py compares.
+FOLDER_BATCH_SIZE = 32
+FOLDER_CONFIG = {"epochs": 20, "learning_rate": 0.05, "weight_decay": 5e-4}
+FOLDER_WARMUP = 0.1  # share of the epochs
 PARTS = ("test", "validation", "train", "all")
 
 
@@ -126,7 +131,7 @@ class DataSettings(CommonSettings):
 class TrainSettings(DataSettings):
     """Settings of train that are no fields of TrainConfig."""
 
-    batch_size: int = 128
+    batch_size: int | None = None
     validation: float = 0.0
     leave_out: tuple[str, ...] = ()
     augment: bool = True
@@ -138,6 +143,10 @@ class TrainSettings(DataSettings):
     save_every: int | None = None
     tensorboard: bool = False
 
+    def settled(self) -> Self:
+        usual = FOLDER_BATCH_SIZE if self.of_folder else BATCH_SIZE
+        return replace(super().settled(), batch_size=self.batch_size or usual)
+
     @property
     def crops(self) -> bool:
         """Whether the images of the training are cut or shifted at random."""
@@ -145,8 +154,8 @@ class TrainSettings(DataSettings):
 
     @property
     def flips(self) -> bool:
-        """Whether they are mirrored at random; digits must be told so."""
-        return (self.augment and self.data != "digits") if self.flip is None else self.flip
+        """Whether they are mirrored at random; only CIFAR-10's are without being told so."""
+        return (self.augment and self.data == "cifar10") if self.flip is None else self.flip
 
     def check(self, given: Mapping[str, Any]) -> None:
         super().check(given)

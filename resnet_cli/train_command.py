@@ -13,7 +13,7 @@ from resnet_cli import datasets, run_folder, trained
 from resnet_cli.epoch_report import Report, announce
 from resnet_cli.errors import Failure, UsageError
 from resnet_cli.library_errors import expected, in_words
-from resnet_cli.machine import check_device, settled
+from resnet_cli.machine import check_device
 from resnet_cli.run_folder import DataFacts, Run
 from resnet_cli.settings import TrainSettings
 from resnet_cli.text import say
@@ -112,8 +112,7 @@ def _start_from(net: nn.Module, settings: TrainSettings, name: str) -> None:
 
 def _loaders(asked: Training, parts: datasets.Parts, about: DataFacts, world: World) -> Loaders:
     augmented, plain = datasets.transforms(asked.settings, about)
-    count = asked.settings.batch_size
-    last = {"drop_last": True} if asked.settings.drop_last else {}
+    count, drop_last = asked.settings.batch_size, asked.settings.drop_last
 
     def batches(part: datasets.Part, transform: nn.Module, **more) -> data.Batches:
         share = (world.rank, world.size)
@@ -124,7 +123,7 @@ def _loaders(asked: Training, parts: datasets.Parts, about: DataFacts, world: Wo
     try:
         # The loader's seed has 32 bits.
         seed = asked.config.seed % 2**32
-        train = batches(parts.train, augmented, shuffle=True, seed=seed, **last)
+        train = batches(parts.train, augmented, shuffle=True, seed=seed, drop_last=drop_last)
     except ValueError as error:
         raise UsageError(f"argument --batch-size: {error}") from None
     test = batches(parts.test, plain)
@@ -134,7 +133,7 @@ def _loaders(asked: Training, parts: datasets.Parts, about: DataFacts, world: Wo
 def _check_batches(net: nn.Module, batches: data.Batches, micro_batches: int) -> None:
     """Refuse a last part of one image, where batch norm would fail in the middle of the run."""
     count, size, world = len(batches.labels), batches.batch_size, batches.share[1]
-    last = 0 if getattr(batches, "drop_last", False) else count % size
+    last = 0 if batches.drop_last else count % size
     parts = []
     for images in {min(size, count), last}:
         if own := images // world:
@@ -193,8 +192,7 @@ def _run(
         on_epoch=report,
         progress=sys.stderr.isatty(),
     )
-    precision = settled(config.precision, world.device)
-    options = {"precision": precision, "channels_last": config.channels_last}
+    options = {"precision": config.precision, "channels_last": config.channels_last}
     result = evaluate(net, loaders.test, world=world, **options)
     if report is None:
         return

@@ -11,7 +11,7 @@ from resnet_cli.command_words import command, option
 from resnet_cli.config_options import checked_config
 from resnet_cli.errors import Failure, UsageError
 from resnet_cli.run_folder import Run
-from resnet_cli.settings import TrainSettings
+from resnet_cli.settings import FOLDER_CONFIG, FOLDER_WARMUP, TrainSettings
 from resnet_lib.names import split_name
 from resnet_lib.train.config import TrainConfig
 
@@ -52,8 +52,9 @@ def training(given: Mapping[str, Any], words: Sequence[str]) -> Training:
         raise UsageError(f"the following options are required: {', '.join(missing)} (or --resume)")
     folder = Path(given["out"])
     own = {field.name for field in fields(TrainSettings)} | {"out"}
-    config = checked_config({name: v for name, v in given.items() if name not in own})
     settings = TrainSettings.of(given)
+    values = {name: value for name, value in given.items() if name not in own}
+    config = checked_config(_for_a_folder(values) if settings.of_folder else values)
     _check_validation(settings, config)
     going_on = _going_on(folder, {})
     if os.environ.get("RANK", "0") == "0":  # the other processes may find that run already begun
@@ -77,9 +78,7 @@ def _resumed(given: Mapping[str, Any], words: Sequence[str]) -> Training:
         raise Failure(
             f"there is no folder {kept.settings.data}: if it was moved, add --data FOLDER"
         )
-    config = kept.config
-    if "epochs" in moved:
-        config = checked_config(asdict(config) | {"epochs": moved["epochs"]})
+    config = _prolonged(kept, folder, moved["epochs"]) if "epochs" in moved else kept.config
     # Its checkpoints have the weights that it started from.
     start = {"weights": kept.settings.weights, "leave_out": kept.settings.leave_out}
     lacking = {"weights": None, "leave_out": ()}
@@ -91,6 +90,31 @@ def _resumed(given: Mapping[str, Any], words: Sequence[str]) -> Training:
     settings = replace(settings, **start)
     _check_validation(settings, config)
     return Training(folder, settings, config, kept, command(words), _going_on(folder, moved))
+
+
+def _prolonged(kept: Run, folder: Path, epochs: int) -> TrainConfig:
+    """The settings of a run that is to take more epochs."""
+    config = checked_config(asdict(kept.config) | {"epochs": epochs})
+    if config.epochs != kept.config.epochs and config.schedule != "constant":
+        start = ["--net", str(kept.settings.net), "--data", kept.settings.data]
+        start += ["--weights", str(folder / run_folder.WEIGHTS), "--out", f"{folder}-on"]
+        raise UsageError(
+            f"argument --epochs: the learning rate of this run was laid out over "
+            f"{kept.config.epochs} epochs, so only a run with --schedule constant can take more. "
+            "Begin a new one with its weights and a lower --learning-rate:\n"
+            f"{command(['train', *start])}"
+        )
+    return config
+
+
+def _for_a_folder(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values, and what trains small folders well in place of those that are not given."""
+    usual: dict[str, Any] = dict(FOLDER_CONFIG)
+    if values.get("optimizer", "sgd") != "sgd":
+        usual = {"epochs": usual["epochs"]}
+    if values.get("schedule") != "onecycle":
+        usual["warmup_epochs"] = FOLDER_WARMUP * values.get("epochs", usual["epochs"])
+    return usual | dict(values)
 
 
 def _going_on(folder: Path, moved: Mapping[str, Any]) -> str:

@@ -178,7 +178,7 @@ def test_precision_layout_and_batches_are_the_runs_own_unless_told(tmp_path, mon
     test = read(folder / "history.json")["test"]
     assert numbers(done("evaluate", "--run", folder))[1] == round(test["loss"], 4)
     done("evaluate", "--run", folder, "--precision", "fp32", "--batch-size", "100")
-    as_told = {"precision": "fp32", "channels_last": True}
+    as_told = {"precision": "fp32", "channels_last": True, "confusion": True}
     assert seen == [(48, as_told | {"precision": "bf16"}, False), (100, as_told, False)]
 
 

@@ -53,7 +53,9 @@ def test_json_and_csv_have_the_same_numbers(run, pets):
         assert tuple(row["class"] for row in one["top"]) == other.classes
         assert [row["probability"] for row in one["top"]] == pytest.approx(other.probabilities)
     pairs = [
-        (one.source, *pair) for one in expected for pair in zip(one.classes, one.probabilities)
+        (one.source, *pair)
+        for one in expected
+        for pair in zip(one.classes, one.probabilities, strict=True)
     ]
     assert len(table) == len(pairs)
     for row, (source, name, share) in zip(table, pairs, strict=True):
