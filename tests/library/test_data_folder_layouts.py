@@ -1,13 +1,15 @@
 """What a folder can hold: parts, nesting, links, names; each case taken right, or refused."""
 
 import re
+import zlib
 
 import numpy as np
 import pytest
 import torch
+from notebooks import ROOT
 from PIL import Image
 
-from resnet_lib.data import image_folder
+from resnet_lib.data import folder_layout, image_folder, pictures
 
 
 def plant(root, *folders, count=2):
@@ -15,7 +17,7 @@ def plant(root, *folders, count=2):
     for folder in folders:
         (root / folder).mkdir(parents=True, exist_ok=True)
         for number in range(count):
-            seed = abs(hash((folder, number))) % 2**32
+            seed = zlib.crc32(f"{folder} {number}".encode())
             noise = np.random.default_rng(seed).integers(0, 256, (9, 9, 3), dtype=np.uint8)
             Image.fromarray(noise).save(root / folder / f"{number}.png")
     return root
@@ -221,6 +223,17 @@ def test_names_that_differ_in_case_only(tmp_path, one, other):
     if len(list(tmp_path.iterdir())) < 3:
         pytest.skip("this file system takes both for one name")
     refused(f"must differ in more than their case, got {', '.join(sorted((one, other)))}", tmp_path)
+
+
+def test_the_table_of_the_documentation_has_all_names():
+    page = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
+    table = page.partition("### What a folder can hold")[2].partition("### Pictures that")[0]
+    missing = [w for words in folder_layout.WORDS.values() for w in words if f"`{w}`" not in table]
+    assert not missing, f"book/api.md does not name {missing}"
+    formats = page.partition("### What a picture file")[2].partition("### What a folder")[0]
+    other_words = {"JPEG2000": "JPEG 2000", "MPO": "JPEG"}
+    names = (other_words.get(name, name).lower() for name in pictures.FORMATS)
+    assert not [name for name in names if name not in formats.lower()]
 
 
 # What is seen of it

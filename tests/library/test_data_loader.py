@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from resnet_lib.data import Batches, Normalize, RandomFlip, in_class_order
+from resnet_lib.data import loader as loader_module
 
 counts = st.integers(1, 60)
 
@@ -134,6 +135,24 @@ def test_images_lie_on_the_device_once():
     assert transform[1].scale.device == torch.device("meta")
     found = [(tuple(x.shape), x.device.type, y.device.type) for x, y in there]
     assert found == [((4, 1, 2, 2), "meta", "meta"), ((2, 1, 2, 2), "meta", "meta")]
+
+
+def test_images_too_large_for_the_device_go_over_batch_by_batch(monkeypatch):
+    monkeypatch.setattr(loader_module, "_fits", lambda images, device: False)
+    images, labels = numbered(6)
+    there = Batches(images, labels, 4, shuffle=True, device="meta")
+    assert there.images.data_ptr() == images.data_ptr()
+    assert there.device == torch.device("meta")
+    found = [(tuple(x.shape), x.device.type, y.device.type) for x, y in there]
+    assert found == [((4, 1, 2, 2), "meta", "meta"), ((2, 1, 2, 2), "meta", "meta")]
+
+
+@pytest.mark.parametrize(("free", "fits"), [(96, True), (95, False)])
+def test_half_of_a_gpus_free_memory_is_for_images(monkeypatch, free, fits):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 1000))
+    images = torch.zeros(3, 1, 2, 2)  # 48 bytes
+    assert loader_module._fits(images, torch.device("cuda")) is fits
+    assert loader_module._fits(images, torch.device("cpu"))
 
 
 # The transform
