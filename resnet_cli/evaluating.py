@@ -1,6 +1,5 @@
 """The command evaluate."""
 
-import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from resnet_cli.printing import in_columns, percent, say
 from resnet_lib import data
 from resnet_lib import train as training
 from resnet_lib.nets import by_name
-from resnet_lib.weights import load_weights, read_card
+from resnet_lib.weights import WeightsMismatch, load_weights, read_card
 
 BATCH_SIZE = 256
 HEAD = ("class", "images", "right", "error", "most often taken for")
@@ -160,10 +159,10 @@ def _network(trained: Trained, images: data.ImageData) -> nn.Module:
     net = by_name(trained.net, len(images.classes), images.train_images.shape[1])
     try:
         load_weights(net, trained.source)
+    except WeightsMismatch as error:  # without its proposal: half a network cannot be evaluated
+        raise Failure(f"{trained.what}: {error.fault}") from None
     except (ValueError, OSError) as error:
-        # Half a network cannot be evaluated.
-        reason = re.sub(r" --leave-out .*", "", in_one_line(error))
-        raise Failure(f"{trained.what}: {reason}") from None
+        raise Failure(f"{trained.what}: {in_one_line(error)}") from None
     return net
 
 

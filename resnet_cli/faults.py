@@ -40,7 +40,6 @@ def in_one_line(error: BaseException) -> str:
         return f"out of memory ({text.splitlines()[0]}): try --micro-batches or a smaller batch"
     if _is_compiler(error):
         return f"--compile failed ({type(error).__name__}: {text.strip().splitlines()[0]})"
-    text = re.sub(r"leave_out=\['([^']*)'\]", r"--leave-out \1", text)
     return text.replace("skip_unreadable=True", "--skip-unreadable")
 
 

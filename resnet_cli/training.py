@@ -16,7 +16,7 @@ from resnet_cli.request import Training
 from resnet_lib import data
 from resnet_lib.nets import add_dropout, by_name
 from resnet_lib.train import Checkpoints, TrainConfig, World, evaluate, fit, join
-from resnet_lib.weights import load_weights, save_weights
+from resnet_lib.weights import WeightsMismatch, load_weights, save_weights
 
 
 def train(asked: Training) -> None:
@@ -77,6 +77,11 @@ def _network(asked: Training, config: TrainConfig, about: dict[str, Any]) -> nn.
     if settings["weights"] is not None and not begun:
         try:
             load_weights(net, settings["weights"], settings["leave_out"])
+        except WeightsMismatch as error:
+            kept = error.proposal.get("leave_out", [])
+            advice = f" --leave-out {' '.join(kept)} loads the rest." if kept else ""
+            advice = advice if set(error.proposal) == {"leave_out"} else ""
+            raise Failure(f"--weights {settings['weights']}: {error.fault}{advice}") from None
         except (ValueError, OSError) as error:
             raise Failure(f"--weights {settings['weights']}: {in_one_line(error)}") from None
     return add_dropout(net, settings["dropout"]) if settings["dropout"] else net
