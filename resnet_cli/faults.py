@@ -1,6 +1,5 @@
 """What can go wrong, in one line for a person and one number for a script."""
 
-import re
 import signal
 import sys
 

@@ -32,7 +32,7 @@ def same(one, other):
 
 def loads_as_proposed(source, model=None):
     """The arguments that the error proposes; with them the source loads, strictly."""
-    model = model or network()
+    model = network() if model is None else model
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     with pytest.raises(WeightsMismatch) as caught:
         load_weights(model, source)
