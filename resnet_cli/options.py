@@ -82,7 +82,8 @@ def _add_train(parser: Parser) -> None:
     _add_data(add, "images per step, of all processes together; "
         f"default {BATCH_SIZE}, for a folder {FOLDER_BATCH_SIZE}")
     add("--drop-last", action=argparse.BooleanOptionalAction,
-        help="leave out a last batch that is not full, others in each epoch; default off")
+        help="leave out a last batch that is not full, others in each epoch; default on for a "
+        "folder with more pictures than a batch, else off")
     add("--validation", type=number, metavar="SHARE",
         help="share of the training images, of each class alike, that is held out and evaluated "
         "after each epoch, while the test images are evaluated once, at the end. With 0 these are "

@@ -113,6 +113,8 @@ def _start_from(net: nn.Module, settings: TrainSettings, name: str) -> None:
 def _loaders(asked: Training, parts: datasets.Parts, about: DataFacts, world: World) -> Loaders:
     augmented, plain = datasets.transforms(asked.settings, about)
     count, drop_last = asked.settings.batch_size, asked.settings.drop_last
+    if drop_last is None:
+        drop_last = asked.settings.of_folder and len(parts.train[1]) > count
 
     def batches(part: datasets.Part, transform: nn.Module, **more) -> data.Batches:
         share = (world.rank, world.size)

@@ -4,7 +4,7 @@ from resnet_lib.names import NAMES
 from resnet_lib.nets.cifar import CifarResNet
 from resnet_lib.nets.head import add_dropout
 from resnet_lib.nets.initialisation import he_init, zero_gamma
-from resnet_lib.nets.named import by_name
+from resnet_lib.nets.named import by_name, options_of
 from resnet_lib.nets.resnet import (
     CONFIGURATIONS,
     ResNet,
@@ -30,6 +30,7 @@ __all__ = [
     "check_options",
     "he_init",
     "make_stage",
+    "options_of",
     "resnet18",
     "resnet34",
     "resnet50",

@@ -3,15 +3,16 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from resnet_lib.files import write_whole
-from resnet_lib.nets import by_name
-from resnet_lib.weights.loading import load_weights, read_weights
+from resnet_lib.nets import CifarResNet, ResNet, by_name, options_of
+from resnet_lib.weights.formats import is_safetensors
 
 # The one entry of the metadata: several would be written in an order left to chance.
 ENTRY = "resnet_lib"
@@ -32,6 +33,7 @@ class ModelCard:
             normalised as in the training: `data.Normalize(card.mean, card.std)`.
         std: their standard deviation per channel, on the same scale.
         path: the file of weights.
+        options: those of the network that are not the usual ones, for `nets.by_name`.
         text: recipe, record, accuracy and limits, in Markdown; of the library's own weights.
     """
 
@@ -41,6 +43,7 @@ class ModelCard:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     path: Path
+    options: Mapping[str, Any] = field(default_factory=dict)
     text: str = ""
 
 
@@ -62,16 +65,17 @@ def save_weights(
     Args:
         path: the file; one of that name is replaced.
         model: the network, on any device.
-        net, classes, image, mean, std: what the card says, see `ModelCard`.
+        net, classes, image, mean, std: what the card says, see `ModelCard`. With `net`, the
+            network's options are put down too.
 
     Raises:
-        TypeError, ValueError: `net` is no name of a network, or an entry has the wrong form.
+        TypeError, ValueError: `net` is no name of a network, or `model` is not that network.
         OSError: the system cannot write there; an older file of that name is as it was.
     """
     from safetensors.torch import save
 
-    card = {"net": net, "classes": list(classes), "image": list(image)}
-    card |= {"mean": list(mean), "std": list(std)}
+    card = {"net": net, "options": _unusual(net, model) if net else {}, "classes": list(classes)}
+    card |= {"image": list(image), "mean": list(mean), "std": list(std)}
     about = {name: value for name, value in card.items() if value}
     tensors = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
     write_whole(Path(path), save(tensors, {ENTRY: json.dumps(about)}))
@@ -91,37 +95,68 @@ def read_card(path: str | os.PathLike) -> ModelCard:
         about["image"] = SHIPPED_IMAGES[path.stem.partition("-")[2]]
     text = path.with_suffix(".md").read_text(encoding="utf-8") if shipped else ""
     lists = {n: tuple(about.get(n, ())) for n in ("classes", "image", "mean", "std")}
-    return ModelCard(net=about.get("net", ""), **lists, path=path, text=text)
+    options = dict(about.get("options", {}))
+    return ModelCard(net=about.get("net", ""), **lists, path=path, options=options, text=text)
 
 
-def load_network(path: str | os.PathLike) -> tuple[nn.Module, ModelCard]:
-    """The network that a file's card names, with its weights, in eval mode; and the card.
+def check_function(model: nn.Module, card: ModelCard) -> None:
+    """Refuse a model that computes something else than the network on the card.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is damaged, or its card names no network, or one that the weights do
-            not fit.
+        ValueError: it does. Names and shapes may agree all the same.
     """
-    card, weights = read_card(path), read_weights(path)
-    if not card.net:
+    if not card.net or not isinstance(model, ResNet | CifarResNet):
+        return
+    try:
+        mine = options_of(model)
+    except ValueError:  # blocks of the reader's own
+        return
+    theirs = options_of(_drawn(card.net, 1, 1, card.options))
+    differ = [name for name in theirs if theirs[name] != mine.get(name)]
+    if differ:
+        pairs = ", ".join(f"{n} {mine.get(n)!r} and {theirs[n]!r}" for n in differ)
         raise ValueError(
-            f"{path} does not say of which network its weights are: build it, for example with "
-            "nets.by_name, and use load_weights"
+            f"{card.path} is of {card.net}, which computes something else than the model, though "
+            f"names and shapes agree. In model and file: {pairs}. load_network builds the right "
+            "one; load_weights(model, read_weights(source)) loads them here all the same."
         )
-    network = by_name(card.net, len(weights["fc.bias"]), weights["conv1.weight"].shape[1])
-    load_weights(network, weights)
-    return network.eval(), card
 
 
-def _metadata(path: Path) -> Mapping[str, Any]:
-    from safetensors import SafetensorError, safe_open
+def _drawn(net: str, num_classes: int, in_channels: int, options: Mapping) -> nn.Module:
+    """The network of this name without memory for its weights."""
+    with torch.device("meta"):
+        return by_name(net, num_classes, in_channels, **options)
 
+
+def _unusual(net: str, model: nn.Module) -> dict[str, Any]:
+    """The model's options that are not the usual ones of the network of this name.
+
+    Raises:
+        ValueError: the model is another network.
+    """
+    own = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    of_ours = isinstance(model, ResNet | CifarResNet)
+    options = options_of(model) if of_ours else {}
+    usual = options_of(_drawn(net, 1, 1, {}))
+    unusual = {name: value for name, value in options.items() if value != usual.get(name)}
+    if "residual" not in unusual and {"conv1.weight", "fc.bias"} <= set(own):
+        size = own["fc.bias"][0], own["conv1.weight"][1]
+        twin = _drawn(net, *size, unusual).state_dict()
+        if own == {name: tuple(tensor.shape) for name, tensor in twin.items()}:
+            return unusual
+    raise ValueError(f"net must name the network that is saved, and the model is no {net}")
+
+
+def _metadata(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"path names no file: {path}")
-    if path.suffix != ".safetensors":
-        return {}
+    with path.open("rb") as file:
+        if not is_safetensors(file.read(16)):
+            return {}
+    from safetensors import SafetensorError, safe_open
+
     try:
-        with safe_open(path, "pt") as file:
-            return json.loads((file.metadata() or {}).get(ENTRY, "{}"))
+        with safe_open(path, "pt") as opened:
+            return json.loads((opened.metadata() or {}).get(ENTRY, "{}"))
     except (SafetensorError, ValueError) as error:
         raise ValueError(f"{path} is damaged: {error}") from None

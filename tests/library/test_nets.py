@@ -324,5 +324,8 @@ def test_small_stem_keeps_the_size():
 
 @pytest.mark.parametrize("stem", ["tiny", None, 3, ["small"]])
 def test_other_stems_are_refused(stem):
-    with torch.device("meta"), pytest.raises(ValueError, match=r"^stem must be one of large, small"):
+    with (
+        torch.device("meta"),
+        pytest.raises(ValueError, match=r"^stem must be one of large, small"),
+    ):
         resnet18(stem=stem)
