@@ -40,7 +40,8 @@ def exact_copies(model: nn.Module, inputs: object) -> tuple[nn.Module, object, T
             return there.to(dtype).clone().requires_grad_()
         return there.to(dtype) if there.is_floating_point() else there
 
-    copied = copy.deepcopy(model).to(place)
-    copied = copied.double() if dtype is torch.float64 else copied.float()
+    with torch.no_grad():  # else the weights of TorchScript would be no leaves
+        copied = copy.deepcopy(model).to(place)
+        copied = copied.double() if dtype is torch.float64 else copied.float()
     inputs = change_tensors(inputs, moved)
     return copied, inputs, first_tensor(inputs)

@@ -89,7 +89,7 @@ def fx_traced(model):
 
 
 def with_hooks(model):
-    model[0].register_full_backward_hook(lambda *_: None)
+    model[4].register_full_backward_hook(lambda *_: None)
     model[4].register_forward_pre_hook(lambda *_: None)
     return lived_in(model)
 
@@ -122,7 +122,8 @@ def test_all_is_seen(kind, name):
     plain = cnn()
     model = FULL[kind](copy.deepcopy(plain))
     modes = [module.training for module in model.modules()]
-    plain[1].load_state_dict(unwrapped(model)[1].state_dict())  # a call moved them
+    norm = unwrapped(model).get_submodule("1")
+    plain[1].load_state_dict(norm.state_dict())  # a call moved its statistics
     expected = answer(name, plain, images())
     assert answer(name, model, images()) == expected
     assert [module.training for module in model.modules()] == modes
@@ -173,7 +174,13 @@ def test_torchscript_as_a_whole_is_refused(make, name):
 def test_torchscript_needs_no_hooks_for_its_gradients(name):
     model, plain, x = scripted(), cnn(), images()
     for _ in range(3):  # TorchScript goes another way after its first calls
-        assert PROBES[name](model, x) == pytest.approx(PROBES[name](plain, x), abs=1e-6)
+        found, expected = PROBES[name](model, x), PROBES[name](plain, x)
+        pairs = (
+            [(found, expected)]
+            if name != "layer_gradients"
+            else [(found[layer], expected[layer]) for layer in expected]
+        )
+        assert all(mine == pytest.approx(theirs, abs=1e-6) for mine, theirs in pairs)
 
 
 @pytest.mark.parametrize("name", BY_HOOKS)
@@ -328,9 +335,8 @@ def test_attention_in_the_other_probes(name):
 # Costs that the counter does not know
 
 
-@pytest.mark.parametrize("layer", [nn.LSTM(4, 3), nn.GRU(4, 3)])
-def test_layers_whose_arithmetic_is_not_counted_are_named(layer):
-    x = torch.randn(6, 2, 4)
+def test_layers_whose_arithmetic_is_not_counted_are_named():
+    layer, x = nn.LSTM(4, 3), torch.randn(6, 2, 4)
     with pytest.warns(UserWarning, match=r"multiply-adds .* are not counted: the model itself$"):
         assert probes.layer_costs(layer, x)[0].multiply_adds == 0
 
@@ -379,9 +385,7 @@ def test_several_inputs_are_given_in_their_places(form, name):
     x, model = images(), Several()
     inputs = SEVERAL[form](x)
     found = answer(name, model, inputs)
-    assert found == pytest.approx(within(answer(name, model.body, x)), rel=1e-12) or (
-        found == within(answer(name, model.body, x))
-    )
+    assert found == within(answer(name, model.body, x))
     assert first_of(inputs) is x
     assert not x.requires_grad
 
