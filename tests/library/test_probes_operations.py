@@ -132,6 +132,16 @@ def test_least_seconds_take_the_longer_of_both():
     assert least_seconds(rows, speed=10, bandwidth=5) == pytest.approx(10 + 6 + 1)
 
 
+def test_least_seconds_of_a_product_and_a_relu():
+    """The product is held up by its arithmetic, the ReLU by its bytes; the view is free."""
+    a, b = torch.zeros(4, 8), torch.zeros(8, 16)
+    with operation_costs() as rows:
+        product = a @ b
+        product.T.relu()
+    bytes_of_relu = 2 * 4 * 16 * FLOAT
+    assert least_seconds(rows, speed=1.0, bandwidth=1.0) == 2 * 4 * 8 * 16 + bytes_of_relu
+
+
 @pytest.mark.parametrize("wrong", [0, -1.0, float("inf"), "1"])
 @pytest.mark.parametrize("name", ["speed", "bandwidth"])
 def test_speed_and_bandwidth_are_positive(name, wrong):
