@@ -8,7 +8,7 @@ from resnet_lib.train.keeping import NonFiniteLoss
 from resnet_lib.train.loop import fit, training_step
 from resnet_lib.train.optimisation import learning_rate, make_optimizer, parameter_groups
 from resnet_lib.train.state import TrainState
-from resnet_lib.train.world import World, join, pick_device
+from resnet_lib.train.world import World, join, pick_device, pick_precision
 
 __all__ = [
     "OPTIMIZERS",
@@ -29,6 +29,7 @@ __all__ = [
     "make_optimizer",
     "parameter_groups",
     "pick_device",
+    "pick_precision",
     "tensorboard",
     "training_step",
 ]
