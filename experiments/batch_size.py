@@ -22,9 +22,10 @@ import sys
 from itertools import product
 from pathlib import Path
 
-import record
-import running
 import torch
+from bench import case_by_case, record
+from bench.numbers import significant
+from bench.options import at_least, positive
 from torch import nn
 
 from resnet_lib import data, nets, train
@@ -39,7 +40,7 @@ CPU = train.World(torch.device("cpu"))
 def main(words: list[str] | None = None) -> int:
     """Run the experiment; return the exit status."""
     options = parse(words)
-    return running.carry_out(
+    return case_by_case.carry_out(
         "batch_size",
         options,
         SEED,
@@ -136,11 +137,6 @@ def percent_wrong(accuracy: float) -> float:
     return round(100 * (1 - accuracy), 2)
 
 
-def significant(value: float) -> float:
-    """The value with four significant digits."""
-    return float(f"{value:.4g}")
-
-
 def parse(words: list[str] | None) -> argparse.Namespace:
     """Read the options; what does not fit ends the program with status 2 and says so."""
     parser = argparse.ArgumentParser(
@@ -150,7 +146,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--batches", nargs="+", type=whole, default=BATCHES, metavar="N",
+    add("--batches", nargs="+", type=at_least(1), default=BATCHES, metavar="N",
         help=f"images per update ({' '.join(map(str, BATCHES))})")  # fmt: skip
     add("--rates", nargs="+", type=positive, default=RATES, metavar="X",
         help=f"learning rates ({' '.join(map(str, RATES))})")  # fmt: skip
@@ -160,9 +156,9 @@ def parse(words: list[str] | None) -> argparse.Namespace:
         ("warmup", 2, "epochs of warm-up where there is one"),
         ("longest", 20, "most epochs of the trainings to a target"),
     ):
-        add(f"--{name}", type=whole, default=default, metavar="N", help=f"{text} ({default})")
+        add(f"--{name}", type=at_least(1), default=default, metavar="N", help=f"{text} ({default})")
     add("--target", type=positive, default=5.0, metavar="X", help="test error in percent (5)")
-    add("--threads", type=whole, default=1, metavar="N", help="CPU threads (1)")
+    add("--threads", type=at_least(1), default=1, metavar="N", help="CPU threads (1)")
     add("--device", choices=["cpu"], default="cpu", help="cpu: the networks are too small for more")
     add("--out", type=Path, default=record.ROOT / "results" / "batch_size.json",
         metavar="FILE.json", help="the record (results/batch_size.json)")  # fmt: skip
@@ -172,24 +168,6 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     if options.warmup > options.epochs:
         parser.error("argument --warmup: must be at most --epochs")
     return options
-
-
-def whole(text: str) -> int:
-    """Read a whole number from 1 up."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1 up, got {text!r}")
-    return int(text)
-
-
-def positive(text: str) -> float:
-    """Read a number above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
-    return value
 
 
 if __name__ == "__main__":

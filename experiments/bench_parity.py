@@ -17,14 +17,14 @@ import sys
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 
-import measure  # before torch: it quietens the profiler
-import record
-import running
 import torch
 import torch.nn.functional as F
 import torchvision
+from bench import case_by_case, measure, record
+from bench.numbers import ratio_spread, significant
+from bench.options import at_least
 from torch import Tensor, nn
 
 from resnet_lib import nets
@@ -41,7 +41,7 @@ CLASSES = 1000
 def main(words: list[str] | None = None) -> int:
     """Run the experiment; return the exit status."""
     options = parse(words)
-    return running.carry_out(
+    return case_by_case.carry_out(
         "bench_parity",
         options,
         SEED,
@@ -77,8 +77,8 @@ def compare(network: str, mode: str, batch: int, size: int, options: argparse.Na
     return {
         "rounds": rounds,
         "milliseconds": {name: significant(median(times[name])) for name in PAIR},
-        "ratio": spread(times["ours"], times["torchvision"]),
-        "control": spread(times["control"], times["torchvision"]),
+        "ratio": ratio_spread(times["ours"], times["torchvision"]),
+        "control": ratio_spread(times["control"], times["torchvision"]),
         "peak_bytes": peaks,
         "peak_ratio": round(peaks["ours"] / peaks["torchvision"], 4),
         "relative_difference": significant(difference),
@@ -145,20 +145,6 @@ def rounds_within(options: argparse.Namespace, seconds: float) -> int:
     return min(options.rounds, max(LEAST_ROUNDS, int(options.budget / seconds)))
 
 
-def spread(times: list[float], others: list[float]) -> dict[str, float]:
-    """The ratios times / others, round by round: their median, quartiles and range."""
-    ratios = [time / other for time, other in zip(times, others, strict=True)]
-    lower, middle, upper = quantiles(ratios, n=4, method="inclusive")
-    values = (middle, lower, upper, min(ratios), max(ratios))
-    names = ("median", "lower_quartile", "upper_quartile", "smallest", "largest")
-    return {name: round(value, 4) for name, value in zip(names, values, strict=True)}
-
-
-def significant(value: float) -> float:
-    """The value with four significant digits."""
-    return float(f"{value:.4g}")
-
-
 def summary(result: dict) -> str:
     ms, ratio, control = (result[name] for name in ("milliseconds", "ratio", "control"))
     return (
@@ -199,7 +185,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
 
 def complete(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     """Fill in what depends on the machine, and refuse what does not go together."""
-    running.settle_machine(options, parser)
+    case_by_case.settle_machine(options, parser)
     for name in ("networks", "batches", "sizes"):
         values = getattr(options, name)
         if len(set(values)) < len(values):
@@ -209,16 +195,6 @@ def complete(options: argparse.Namespace, parser: argparse.ArgumentParser) -> No
         parser.error(f"argument --sizes: must be at least 33 with batch 1, got {options.sizes}")
     if options.out.suffix != ".json" or options.out.is_dir():
         parser.error(f"argument --out: must be a file ending in .json, got {options.out}")
-
-
-def at_least(least: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            problem = f"must be a whole number of at least {least}, got {text!r}"
-            raise argparse.ArgumentTypeError(problem)
-        return int(text)
-
-    return number
 
 
 if __name__ == "__main__":

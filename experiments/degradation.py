@@ -12,7 +12,8 @@ mirrored with probability 1/2; SGD has momentum 0.9 and weight decay 0.0001, in 
 
 Departures from the paper: the forward passes run in bfloat16, under autocast, in channels-last;
 --precision fp32 is the control. The mean is subtracted and the deviation divided out per channel;
-the paper subtracts the mean of each pixel. --rate gives another rate than 0.1.
+the paper subtracts the mean of each pixel. --rate gives another rate than 0.1, and --epochs another
+length of the paper's schedule, with its drops after the same shares.
 
 Each network and seed leaves a record of its own, with a row for each epoch:
 
@@ -37,16 +38,13 @@ import argparse
 import sys
 from pathlib import Path
 
-import measure
-import record
-import running
 import torch
-from batch_size import positive
-from bench_parity import at_least
+from bench import case_by_case, measure, record
+from bench.options import at_least, positive
 from torch import nn
 
+from resnet_cli.runs import write_weights
 from resnet_lib import data, nets, probes, train
-from resnet_lib.cli.runs import write_weights
 
 NETWORKS = [f"{kind}{depth}" for depth in (20, 32, 44, 56) for kind in ("plain", "resnet")]
 NETWORKS += ["resnet110"]  # its plain twin is not shown in the paper: more than 60 % of errors
@@ -88,7 +86,7 @@ def describe(network: str, seed: int, options: argparse.Namespace) -> dict:
         "held_out": options.held_out, "device": options.device, "threads": options.threads,
     }  # fmt: skip
     # There were records before there were these options.
-    usual = {"rate": RATE, "precision": PRECISION}
+    usual = {"rate": RATE, "precision": PRECISION, "epochs": None}
     configuration |= {k: vars(options)[k] for k in usual if vars(options)[k] != usual[k]}
     return record.describe("degradation", configuration, seed)
 
@@ -140,6 +138,7 @@ def variant(options: argparse.Namespace) -> str:
     parts = ["held-out"] if options.held_out else []
     parts += [f"rate-{options.rate:g}"] if options.rate != RATE else []
     parts += [options.precision] if options.precision != PRECISION else []
+    parts += [f"{options.epochs}-epochs"] if options.epochs else []
     return "".join(f"-{part}" for part in parts)
 
 
@@ -152,7 +151,7 @@ def settings(
     if options.schedule == "short":
         return train.TrainConfig(epochs=SHORT_EPOCHS, schedule="onecycle", **shared)
     warmup = 1.0 if network.endswith("110") else 0.0
-    epochs = round(UPDATES / batches)
+    epochs = options.epochs or round(UPDATES / batches)
     return train.TrainConfig(epochs=epochs, schedule="step", warmup_epochs=warmup, **shared)
 
 
@@ -232,6 +231,8 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     add("--held-out", type=int, choices=[0, 5000], default=0,
         help="training images held out to choose by; 0: train with all (0)")  # fmt: skip
     add("--rate", type=positive, default=RATE, metavar="R", help=f"highest learning rate ({RATE})")
+    add("--epochs", type=at_least(1), metavar="N",
+        help="length of --schedule paper (as many as come closest to 64,000 updates)")  # fmt: skip
     add("--precision", choices=["bf16", "fp32"], default=PRECISION, help=f"({PRECISION})")
     add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="auto: the GPU, if any")
     add("--threads", type=at_least(1), help="CPU threads (default: one per usable core)")
@@ -240,7 +241,9 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     add("--out", type=Path, default=record.ROOT / "results" / "degradation", metavar="FOLDER",
         help="the records (results/degradation)")  # fmt: skip
     options = parser.parse_args(words)
-    running.settle_machine(options, parser)
+    if options.epochs and options.schedule != "paper":
+        parser.error("argument --epochs: is for --schedule paper; the short one has 10")
+    case_by_case.settle_machine(options, parser)
     return options
 
 

@@ -19,9 +19,8 @@ import argparse
 import sys
 from itertools import product
 
-import digits_training
-import running
 import torch
+from bench import case_by_case, digits_training
 
 from resnet_lib import data, nets, train
 
@@ -36,7 +35,7 @@ def main(words: list[str] | None = None) -> int:
     """Run the experiment; return the exit status."""
     options = parse(words)
     cases = product(options.depths, KINDS, RATES)
-    return running.carry_out(
+    return case_by_case.carry_out(
         "degradation_digits",
         options,
         SEED,

@@ -23,11 +23,11 @@ from itertools import product
 from pathlib import Path
 
 import degradation
-import record
-import running
 import torch
-from bench_parity import at_least
-from gradient_regimes import ONE, OTHER, mean_cosine, moved, significant
+from bench import case_by_case, record
+from bench.numbers import significant
+from bench.options import at_least
+from gradient_regimes import ONE, OTHER, mean_cosine, moved
 from torch import Tensor, nn
 
 from resnet_lib import data, probes, train, weights
@@ -53,7 +53,7 @@ def main(words: list[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(f"degradation_probes.py: error: {error}", file=sys.stderr)
         return 2
-    return running.carry_out(
+    return case_by_case.carry_out(
         "degradation_probes",
         options,
         SEED,

@@ -21,9 +21,9 @@ import copy
 import sys
 from itertools import islice, product
 
-import digits_training
-import running
 import torch
+from bench import case_by_case, digits_training
+from bench.numbers import significant
 from torch import Tensor, nn
 
 from resnet_lib import data, nets, probes
@@ -43,7 +43,7 @@ RATES = {"SGD": (0.1, 0.03), "Adam": (0.003, 0.001)}
 def main(words: list[str] | None = None) -> int:
     """Run the experiment; return the exit status."""
     options = parse(words)
-    return running.carry_out(
+    return case_by_case.carry_out(
         "gradient_regimes",
         options,
         SEED,
@@ -164,11 +164,6 @@ def train(case: dict, optimizer_name: str, rate: float, epochs: int) -> dict[str
         )
         cosines.append(mean_cosine(one, other))
     return {"errors": errors + [90.0] * (epochs - len(errors)), "cosines": cosines}
-
-
-def significant(value: float) -> float:
-    """The value with four significant digits."""
-    return float(f"{value:.4g}")
 
 
 def parse(words: list[str] | None) -> argparse.Namespace:

@@ -14,9 +14,8 @@ import argparse
 import sys
 from itertools import islice, product
 
-import digits_training
-import running
 import torch
+from bench import case_by_case, digits_training
 from torch import nn
 
 from resnet_lib import data, nets, probes
@@ -30,7 +29,7 @@ def main(words: list[str] | None = None) -> int:
     """Run the experiment; return the exit status."""
     options = parse(words)
     cases = product(range(options.seeds), options.depths, KINDS)
-    return running.carry_out(
+    return case_by_case.carry_out(
         "layer_responses",
         options,
         SEED,

@@ -11,11 +11,11 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import record
 import trained_weights
+from bench import record
 from safetensors import safe_open
 
-from resnet_lib.cli import names
+from resnet_cli import names
 
 FOLDER = record.ROOT / "resnet_lib" / "weights"
 RECORDS = record.ROOT / "results" / "trained_weights"

@@ -24,9 +24,8 @@ import argparse
 import sys
 from itertools import product
 
-import digits_training
-import running
 import torch
+from bench import case_by_case, digits_training
 from torch import Tensor, nn
 
 from resnet_lib import data, nets, train
@@ -86,7 +85,7 @@ COMBINED = {
 def main(words: list[str] | None = None) -> int:
     """Run the experiment; return the exit status."""
     options = parse(words)
-    return running.carry_out(
+    return case_by_case.carry_out(
         "refinements",
         options,
         SEED,

@@ -38,16 +38,14 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-import measure
-import record
-import running
 import torch
-from bench_parity import at_least
+from bench import case_by_case, measure, record
+from bench.options import at_least
 from torch import Tensor
 
+from resnet_cli import names, sources
+from resnet_cli.main import main as command_line
 from resnet_lib import data
-from resnet_lib.cli import names, sources
-from resnet_lib.cli.main import main as command_line
 from resnet_lib.train import World, evaluate
 from resnet_lib.weights import load_weights
 
@@ -209,7 +207,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     add("--out", type=Path, default=record.ROOT / "results" / "trained_weights", metavar="FOLDER",
         help="the records (results/trained_weights)")  # fmt: skip
     options = parser.parse_args(words)
-    running.settle_machine(options, parser)
+    case_by_case.settle_machine(options, parser)
     return options
 
 

@@ -27,16 +27,19 @@ import sys
 from pathlib import Path
 from statistics import median
 
-import ladder_floor
-import ladder_overhead
-import ladder_precision
-import ladder_rungs
-import ladder_turns
-import measure
-import record
-import running
 import torch
-from bench_parity import at_least, significant, spread
+from bench import (
+    case_by_case,
+    ladder_floor,
+    ladder_overhead,
+    ladder_precision,
+    ladder_rungs,
+    ladder_turns,
+    measure,
+    record,
+)
+from bench.numbers import ratio_spread, significant
+from bench.options import at_least
 
 SEED = ladder_rungs.SEED
 PARTS = ["machine", "ladder", "precision", "bf16", "overhead"]
@@ -52,7 +55,7 @@ RESTRICTED = {"network": "resnet20", "size": 32, "batch": 16}
 def main(words: list[str] | None = None) -> int:
     """Run the experiment; return the exit status."""
     options = parse(words)
-    return running.carry_out(
+    return case_by_case.carry_out(
         "training_ladder",
         options,
         SEED,
@@ -99,8 +102,8 @@ def measure_case(part: str, what: str, options: argparse.Namespace, **case) -> d
     )
     return {
         "milliseconds": {name: significant(median(values)) for name, values in times.items()},
-        "ratio": spread(times["fit"], times["bare"]),
-        "control": spread(times["control"], times["bare"]),
+        "ratio": ratio_spread(times["fit"], times["bare"]),
+        "control": ratio_spread(times["control"], times["bare"]),
     }
 
 
@@ -152,7 +155,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
 
 def complete(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     """Fill in what depends on the machine, and refuse what does not go together."""
-    running.settle_machine(options, parser)
+    case_by_case.settle_machine(options, parser)
     options.networks = options.networks or (
         ["resnet20", "resnet56", "resnet18"] if options.device == "cuda" else ["resnet20"]
     )

@@ -26,13 +26,12 @@ import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from statistics import quantiles
 
-import measure  # before torch: it quietens the profiler
-import record
-import running
 import torch
 import torch.nn.functional as F
+from bench import case_by_case, measure, record
+from bench.numbers import spread
+from bench.options import at_least
 from torch import Tensor, nn
 
 from resnet_lib import nets
@@ -50,7 +49,7 @@ Step = Callable[[], object]
 def main(words: list[str] | None = None) -> int:
     """Run the experiment; return the exit status."""
     options = parse(words)
-    return running.carry_out(
+    return case_by_case.carry_out(
         "two_processes",
         options,
         SEED,
@@ -157,14 +156,6 @@ def alternate(steps: dict[str, Step], rounds: int, world: World) -> dict[str, li
     return times
 
 
-def spread(times: list[float]) -> dict[str, float]:
-    """Median, quartiles and range, with four significant digits."""
-    lower, middle, upper = quantiles(times, n=4, method="inclusive")
-    found = {"median": middle, "lower_quartile": lower, "upper_quartile": upper}
-    found |= {"smallest": min(times), "largest": max(times)}
-    return {name: float(f"{value:.4g}") for name, value in found.items()}
-
-
 def parse(words: list[str] | None) -> argparse.Namespace:
     """Read the options; what does not fit ends the program with status 2 and says so."""
     parser = argparse.ArgumentParser(
@@ -178,9 +169,9 @@ def parse(words: list[str] | None) -> argparse.Namespace:
         help=f"sizes of the tensors to sum ({' '.join(map(str, BYTES))})")  # fmt: skip
     add("--networks", nargs="*", choices=list(NETWORKS), default=list(NETWORKS), metavar="NAME",
         help=f"of {', '.join(NETWORKS)} (all)")  # fmt: skip
-    add("--batches", nargs="+", type=whole, default=BATCHES, metavar="N",
+    add("--batches", nargs="+", type=at_least(1), default=BATCHES, metavar="N",
         help=f"images in each process ({' '.join(map(str, BATCHES))})")  # fmt: skip
-    add("--rounds", type=whole, default=20, metavar="N", help="rounds in each case (20)")
+    add("--rounds", type=at_least(1), default=20, metavar="N", help="rounds in each case (20)")
     add("--threads", type=int, choices=[1], default=1, help="CPU threads of each process (1)")
     add("--device", choices=["cpu", "cuda"], default="cpu", help="two CPU processes, or two GPUs")
     add("--out", type=Path, default=record.ROOT / "results" / "two_processes.json",
@@ -193,16 +184,9 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def whole(text: str) -> int:
-    """Read a whole number from 1 up."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1 up, got {text!r}")
-    return int(text)
-
-
 def four(text: str) -> int:
     """Read a number of bytes that 32-bit floats can fill."""
-    if whole(text) % 4:
+    if at_least(1)(text) % 4:
         raise argparse.ArgumentTypeError(f"must be a multiple of 4, got {text!r}")
     return int(text)
 

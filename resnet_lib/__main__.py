@@ -3,7 +3,7 @@
 import os
 import sys
 
-from resnet_lib.cli.main import main
+from resnet_cli.main import main
 
 if __name__ == "__main__":
     status = main()

@@ -7,6 +7,8 @@ into these modules unrenamed.
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from resnet_lib.arguments import check_choice, check_positive
+
 __all__ = [
     "SHORTCUTS",
     "BasicBlock",
@@ -18,20 +20,6 @@ __all__ = [
 ]
 
 SHORTCUTS = ("A", "B", "C")
-
-
-def check_positive(**arguments: int) -> None:
-    """Raise an error that names the first argument which is not a positive whole number.
-
-    Raises:
-        TypeError: an argument is not an `int`.
-        ValueError: an argument is below 1.
-    """
-    for name, value in arguments.items():
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise TypeError(f"{name} must be a whole number of at least 1, got {value!r}")
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
 
 
 def conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
@@ -112,8 +100,7 @@ def make_shortcut(
         ValueError: the option is unknown, or option A would have to drop channels.
     """
     check_positive(in_channels=in_channels, out_channels=out_channels, stride=stride)
-    if shortcut not in SHORTCUTS:
-        raise ValueError(f"shortcut must be one of {', '.join(SHORTCUTS)}, got {shortcut!r}")
+    check_choice("shortcut", shortcut, SHORTCUTS)
     same_shape = stride == 1 and in_channels == out_channels
     if same_shape and shortcut != "C":
         return nn.Identity()

@@ -5,7 +5,7 @@ from math import pi, sqrt
 import torch
 from torch import Tensor, nn
 
-from resnet_lib.data.checking import check_images, check_number
+from resnet_lib.arguments import check_images, check_number
 
 GRAY = (0.2989, 0.587, 0.114)  # shares of red, green and blue in grey, as torchvision has them
 

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from resnet_lib.arguments import check_choice, check_number, check_whole
+
 SIZES = (8, 16, 32)
 
 
@@ -42,14 +44,11 @@ def digits(size: int = 8, *, test_fraction: float = 0.2, seed: int = 0) -> Digit
         seed: seed of the split, from 0 to 2³² - 1.
 
     Raises:
-        ValueError: `size`, `test_fraction` or `seed` is not allowed.
+        TypeError, ValueError: `size`, `test_fraction` or `seed` is not allowed.
     """
-    if type(size) is not int or size not in SIZES:
-        raise ValueError(f"size must be one of {', '.join(map(str, SIZES))}, got {size!r}")
-    if not isinstance(test_fraction, float) or not 0.01 <= test_fraction <= 0.99:
-        raise ValueError(f"test_fraction must be a float from 0.01 to 0.99, got {test_fraction!r}")
-    if type(seed) is not int or not 0 <= seed < 2**32:
-        raise ValueError(f"seed must be a whole number from 0 to 2**32 - 1, got {seed!r}")
+    check_choice("size", size, SIZES)
+    check_number("test_fraction", test_fraction, 0.01, 0.99)
+    check_whole("seed", seed, 0, 2**32 - 1)
     # Here, because scikit-learn takes a second to import, in each of many processes.
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from resnet_lib.data.checking import check_number, check_whole
+from resnet_lib.arguments import check_number, check_whole
 from resnet_lib.data.image_data import ImageData, channel_statistics
 from resnet_lib.data.pictures import read_pictures
 

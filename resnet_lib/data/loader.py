@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from resnet_lib.data.checking import check_images, check_whole
+from resnet_lib.arguments import check_images, check_whole
 
 
 class Batches:

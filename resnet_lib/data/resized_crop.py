@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from resnet_lib.data.checking import check_images, check_number, check_whole
+from resnet_lib.arguments import check_images, check_number, check_whole
 
 TRIES = 10
 

@@ -3,7 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from resnet_lib.blocks import BasicBlock, Bottleneck, check_positive
+from resnet_lib.arguments import check_positive
+from resnet_lib.blocks import BasicBlock, Bottleneck
 from resnet_lib.nets.initialisation import he_init
 
 CONFIGURATIONS = {

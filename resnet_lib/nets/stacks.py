@@ -3,7 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from resnet_lib.blocks import check_positive, conv3x3
+from resnet_lib.arguments import check_positive
+from resnet_lib.blocks import conv3x3
 
 
 class PlainStack(nn.Module):

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from resnet_lib.probes.running import check_batch, is_layer, observe, preserved, usable_by_autograd
+from resnet_lib.arguments import check_batch
+from resnet_lib.probes.running import is_layer, observe, preserved, usable_by_autograd
 
 
 class LayerCost(NamedTuple):

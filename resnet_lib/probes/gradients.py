@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from resnet_lib.probes.running import check_batch, preserved, usable_by_autograd
+from resnet_lib.arguments import check_batch, check_whole
+from resnet_lib.probes.running import preserved, usable_by_autograd
 
 
 def layer_gradients(
@@ -97,12 +98,7 @@ def gradient_autocorrelation(model: nn.Module, inputs: Tensor, lags: int = 15) -
         ValueError: lags does not fit the number of inputs, or the gradient is the same everywhere.
     """
     check_batch(inputs)
-    if isinstance(lags, bool) or not isinstance(lags, int):
-        raise TypeError(f"lags must be a whole number of at least 1, got {lags!r}")
-    if not 1 <= lags < len(inputs):
-        raise ValueError(
-            f"lags must be from 1 to {len(inputs) - 1}, one less than there are inputs, got {lags}"
-        )
+    check_whole("lags", lags, 1, len(inputs) - 1)
     with torch.inference_mode(False), torch.enable_grad(), preserved(model):
         path = inputs.detach().double().clone().requires_grad_()
         outputs = copy.deepcopy(model).double()(path)

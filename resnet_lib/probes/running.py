@@ -6,6 +6,8 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import Tensor, nn
 
+from resnet_lib.arguments import check_batch
+
 
 @contextmanager
 def preserved(model: nn.Module) -> Iterator[nn.Module]:
@@ -84,13 +86,6 @@ def first_tensor(value) -> Tensor | None:
     if isinstance(value, tuple | list):
         return next((t for t in map(first_tensor, value) if t is not None), None)
     return value if isinstance(value, Tensor) else None
-
-
-def check_batch(inputs: Tensor) -> None:
-    if not isinstance(inputs, Tensor):
-        raise TypeError(f"inputs must be a tensor, got {type(inputs).__name__}")
-    if inputs.dim() == 0 or len(inputs) == 0:
-        raise ValueError(f"inputs must be a batch of at least 1 sample, got {tuple(inputs.shape)}")
 
 
 def usable_by_autograd(value):

@@ -5,14 +5,15 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load, save
 from torch import Tensor
+
+from resnet_lib.arguments import check_whole
+from resnet_lib.files import sync_folder, written_aside
 
 __all__ = ["CheckpointError", "Checkpoints"]
 
@@ -35,14 +36,13 @@ class Checkpoints:
         keep: how many are kept, at least 2, so that there is one before the newest.
 
     Raises:
-        ValueError: `every` or `keep` is no whole number, or too small.
+        TypeError, ValueError: `every` or `keep` is no whole number, or too small.
     """
 
     def __init__(self, folder: str | Path, every: int | None = None, keep: int = 2):
-        if every is not None and (type(every) is not int or every < 1):
-            raise ValueError(f"every must be a whole number from 1 up, or None, got {every!r}")
-        if type(keep) is not int or keep < 2:
-            raise ValueError(f"keep must be a whole number from 2 up, got {keep!r}")
+        if every is not None:
+            check_whole("every", every, 1)
+        check_whole("keep", keep, 2)
         self.folder, self.every, self.keep = Path(folder), every, keep
 
     def save(self, step: int, state: dict) -> Path:
@@ -59,11 +59,10 @@ class Checkpoints:
 
         Raises:
             OSError: the system cannot write there. Earlier checkpoints are then as they were.
-            TypeError: `state` holds something else.
-            ValueError: `step` is no whole number from 0 up.
+            TypeError: `state` holds something else, or `step` is no whole number.
+            ValueError: `step` is below 0.
         """
-        if type(step) is not int or step < 0:
-            raise ValueError(f"step must be a whole number from 0 up, got {step!r}")
+        check_whole("step", step, 0)
         tensors: dict[str, Tensor] = {}
         content = {"step": step, "state": _without_tensors(state, "state", tensors)}
         blob = save(tensors)
@@ -73,14 +72,14 @@ class Checkpoints:
         path = self.folder / f"step-{step:08d}.json"
         tensors_path = path.with_suffix(".safetensors")
         with (
-            _written_aside(tensors_path, blob) as new_tensors,
-            _written_aside(path, text.encode()) as new_path,
+            written_aside(tensors_path, blob) as new_tensors,
+            written_aside(path, text.encode()) as new_path,
         ):
             # An older JSON of this name must not be taken for one of the new tensors.
             path.unlink(missing_ok=True)
             os.replace(new_tensors, tensors_path)
             os.replace(new_path, path)
-        _sync(self.folder)
+        sync_folder(self.folder)
         self._remove_old()
         return path
 
@@ -123,40 +122,6 @@ class Checkpoints:
         for path in self._files():
             if path.name.split(".")[0] not in kept:
                 path.unlink(missing_ok=True)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, so that it survives a power cut once this returns.
-
-    Raises:
-        OSError: the system cannot write there; an older file of that name is as it was.
-    """
-    with _written_aside(path, content) as aside:
-        os.replace(aside, path)
-    _sync(path.parent)
-
-
-@contextmanager
-def _written_aside(path: Path, content: bytes) -> Iterator[Path]:
-    """A new file on the disk that may take the place of `path`; it is gone afterwards."""
-    aside = path.with_name(path.name + ".new")
-    try:
-        with aside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        yield aside
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def _sync(folder: Path) -> None:
-    if os.name == "posix":  # elsewhere a folder cannot be opened, and a rename needs no sync
-        number = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
 
 
 def _step(path: Path) -> int:

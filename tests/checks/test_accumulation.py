@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from plant_loops import accumulating, groups, nothing, step
 from torch import nn
 
-from resnet_lib import checks
+import resnet_checks as checks
 
 
 def loop(

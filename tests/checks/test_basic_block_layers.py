@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from plant import Block, conv, forward, layers, norm, point, replaced, way
 from torch import nn
 
-from resnet_lib import checks
+import resnet_checks as checks
 
 
 class NoSuper(nn.Module):

@@ -7,7 +7,8 @@ import torchvision
 from plant import Block, conv, forward, layers, replaced
 from torch import nn
 
-from resnet_lib import blocks, checks
+import resnet_checks as checks
+from resnet_lib import blocks
 
 
 @forward

@@ -5,7 +5,8 @@ import torch.nn.functional as F
 from plant import Block, conv, forward, layers, norm, point, replaced, way
 from torch import nn
 
-from resnet_lib import blocks, checks
+import resnet_checks as checks
+from resnet_lib import blocks
 
 
 class NoProjection(Block):

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from plant import Block, forward, layers, norm, replaced
 from torch import nn
 
-from resnet_lib import checks
+import resnet_checks as checks
 
 
 class NormLast(Block):

@@ -9,7 +9,8 @@ import torchvision
 from plant import conv, norm, point
 from torch import nn
 
-from resnet_lib import blocks, checks
+import resnet_checks as checks
+from resnet_lib import blocks
 
 
 class Narrow(nn.Module):

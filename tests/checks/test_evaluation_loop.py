@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from plant_loops import evaluation, nothing
 from torch import nn
 
-from resnet_lib import checks
+import resnet_checks as checks
 from resnet_lib.train import evaluate
 
 

@@ -13,7 +13,7 @@ from torch import nn
 from torch.optim import optimizer as optimizers
 from torch.overrides import _get_current_function_mode_stack
 
-from resnet_lib import checks
+import resnet_checks as checks
 
 
 def meddling(*arguments):

@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from plant import Block, Net, conv, net
 from torch import nn
 
-from resnet_lib import blocks, checks, nets
+import resnet_checks as checks
+from resnet_lib import blocks, nets
 
 BLOCKS = (2, 1, 1, 1)
 

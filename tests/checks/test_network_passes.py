@@ -9,7 +9,8 @@ import torchvision
 from plant import WIDTHS, Block, Net, conv, net
 from torch import nn
 
-from resnet_lib import blocks, checks, nets
+import resnet_checks as checks
+from resnet_lib import blocks, nets
 
 RESNET34 = (3, 4, 6, 3)
 

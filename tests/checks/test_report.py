@@ -4,8 +4,8 @@ import pytest
 from plant import Block
 from torch import nn
 
-from resnet_lib import checks
-from resnet_lib.checks import Report
+import resnet_checks as checks
+from resnet_checks import Report
 
 ALL = [
     checks.basic_block,

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from resnet_lib import checks
+import resnet_checks as checks
 
 
 class Residual(nn.Module):

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from plant import conv, norm, point
 from torch import nn
 
-from resnet_lib import blocks, checks
+import resnet_checks as checks
+from resnet_lib import blocks
 
 
 def of(*makers, always=False):

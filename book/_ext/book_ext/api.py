@@ -25,7 +25,7 @@ class TextAnnotations(SourceFileLoader):
 class LibraryFinder:
     @staticmethod
     def find_spec(fullname, path=None, target=None):
-        if fullname.split(".")[0] != "resnet_lib":
+        if fullname.split(".")[0] not in ("resnet_lib", "resnet_checks"):
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.origin:

@@ -1,0 +1,36 @@
+"""Diagnose the reader's own code: run it, watch it from outside, name the first fault.
+
+A check returns a `Report`. Wrong code never raises; its exceptions become the report's fault.
+What is checked is left as it was: parameters, buffers, gradients, mode and torch's random
+numbers. What it prints is dropped, since it runs many times.
+
+The checks of modules take a class or a function that builds the module, whatever its names
+inside. They see convolutions, batch norms and linear layers that run through PyTorch's own
+functions, as modules or as `F.conv2d`, `F.batch_norm` and `F.linear`. They do not see into
+TorchScript or compiled code, and a layer written by hand from other operations counts as none.
+
+The checks of loops (`training_step`, `evaluation_loop`, `accumulation`) take the function itself,
+call it on a small network of their own on the CPU, and compare what it does with the same by hand
+in double precision. They do not follow code under `torch.func.vmap`.
+"""
+
+from resnet_checks.block import basic_block, bottleneck
+from resnet_checks.formula import residual_formula
+from resnet_checks.loops.accumulation import accumulation
+from resnet_checks.loops.evaluation import evaluation_loop
+from resnet_checks.loops.step import training_step
+from resnet_checks.networks.whole import network
+from resnet_checks.report import Report
+from resnet_checks.shortcut_alone import shortcut
+
+__all__ = [
+    "Report",
+    "accumulation",
+    "basic_block",
+    "bottleneck",
+    "evaluation_loop",
+    "network",
+    "residual_formula",
+    "shortcut",
+    "training_step",
+]

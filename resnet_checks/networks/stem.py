@@ -1,0 +1,70 @@
+"""Is the stem a 7×7 convolution, batch norm, ReLU and a max pool?"""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from resnet_checks.comparing import activations, equal
+from resnet_checks.layers import check_bias, check_norm
+from resnet_checks.parts import Parts, stride
+from resnet_checks.report import FaultFound
+from resnet_checks.shapes import check_kernel
+
+_POOL = "The max pool has a 3×3 window, stride 2 and padding 1."
+
+
+def check_stem(parts: Parts) -> None:
+    """7×7 convolution with stride 2 and without bias, batch norm, ReLU, max pool."""
+    check_stem_shape(parts)
+    call = parts.branch[0]
+    check_bias("convolution", call)
+    check_norm(parts, "convolution", call)
+    if len(parts.run.norms) > 1:
+        raise FaultFound(
+            "A second norm stands before the first block's first convolution.",
+            "A basic block begins with its convolution; the later pre-activation block does not.",
+        )
+    if not equal(call.input, parts.run.x):
+        raise FaultFound("The convolution does not read the image as it came.")
+    read, norm = parts.run.output, parts.norm_after(call).output
+    if not equal(read, F.max_pool2d(F.relu(norm), 3, 2, 1)):
+        raise FaultFound(
+            _name_stem(read, norm), f"After the batch norm come ReLU, max pool. {_POOL}"
+        )
+
+
+def check_stem_shape(parts: Parts) -> None:
+    """Kernel, padding, stride and width of the stem's convolution."""
+    call = parts.branch[0]
+    check_kernel("convolution", call, 7)
+    if (found := max(stride(call))) != 2:
+        raise FaultFound(f"The convolution has stride {found}. It should have stride 2.")
+    if (width := call.weight.shape[0]) != parts.case.out_channels:
+        raise FaultFound(f"The convolution puts out {width} channels, not 64.")
+
+
+def _name_stem(read: Tensor, norm: Tensor) -> str:
+    if equal(read, norm):
+        return "ReLU and max pool are missing: the first block reads the batch norm's output."
+    if equal(read, F.relu(norm)):
+        return "The max pool is missing: the first block reads ReLU of the batch norm."
+    for name, activation in {"no activation": lambda x: x, **activations()}.items():
+        if name != "ReLU" and equal(read, F.max_pool2d(activation(norm), 3, 2, 1)):
+            if name == "no activation":
+                return "The ReLU between batch norm and max pool is missing."
+            return f"The activation after the batch norm is {name}. It should be ReLU."
+    return _name_pool(read, F.relu(norm)) or "The first block does not read what the stem puts out."
+
+
+def _name_pool(read: Tensor, before: Tensor) -> str | None:
+    settings = [(k, s, p) for k in range(2, 8) for s in range(1, 5) for p in range(k // 2 + 1)]
+    for size, step, edge in settings:
+        for ceil in (False, True):
+            options = {"stride": step, "padding": edge, "ceil_mode": ceil}
+            if equal(read, F.max_pool2d(before, size, **options)):
+                return (
+                    f"The max pool has a {size}×{size} window, stride {step} and padding {edge}"
+                    f"{', with ceil_mode' if ceil else ''}. It should be 3×3, stride 2, padding 1."
+                )
+            if equal(read, F.avg_pool2d(before, size, **options)):
+                return "Average pooling stands in the stem. It should be a max pool."
+    return None
