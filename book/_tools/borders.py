@@ -25,24 +25,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from execute import chosen, shown
+from instruction_sets import HELD_DOWN, TWO_THREADS
 from notebooks import notebook_paths, read
 
 MARGIN = 3
 SMALL = 1e-2  # a bound below this is a tolerance for rounding
 MACHINES = {
     "this processor": {"OMP_NUM_THREADS": "1"},
-    "AVX2, two threads": {
-        "ATEN_CPU_CAPABILITY": "avx2",
-        "ONEDNN_MAX_CPU_ISA": "AVX2",
-        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
-        "OMP_NUM_THREADS": "2",
-    },
-    "SSE4.1": {
-        "ATEN_CPU_CAPABILITY": "default",
-        "ONEDNN_MAX_CPU_ISA": "SSE41",
-        "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
-        "OMP_NUM_THREADS": "1",
-    },
+    "AVX2, two threads": HELD_DOWN["avx2"] | TWO_THREADS,
+    "SSE4.1": HELD_DOWN["sse4"] | {"OMP_NUM_THREADS": "1"},
 }
 
 
@@ -51,8 +42,7 @@ def notes_on(path: Path, machine: dict[str, str]) -> list[dict]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "notes.json"
         tool = Path(__file__).with_name("border_notes.py")
-        # Threads that wait must sleep: two busy cores would otherwise stand still.
-        environment = os.environ | {"OMP_WAIT_POLICY": "passive"} | machine
+        environment = os.environ | machine
         command = [sys.executable, str(tool), str(path), str(out)]
         subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
         return json.loads(out.read_text(encoding="utf-8"))

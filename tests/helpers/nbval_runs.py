@@ -15,7 +15,7 @@ def nbval(folder: Path, *options: str) -> str:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
     environment["PYTHONPATH"] = str(ROOT)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--color=no", "-rA"]
-    command += ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=120", *options]
+    command += ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=1800", *options]
     run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     return run.stdout + run.stderr
 
