@@ -12,20 +12,22 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-__all__ = ["World", "join", "pick_device"]
+__all__ = ["PATIENCE", "World", "device_of", "join", "moved", "pick_device", "pick_precision"]
 
-# How long a process waits for the others: process 0 may be reading a large folder of pictures.
+#: How long a process waits for the others: process 0 may be reading a large folder of pictures.
 PATIENCE = timedelta(hours=1)
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The device called `name`; "auto" is the first GPU, and the CPU where there is none.
+    """The device called `name`; "auto" is the first GPU, NVIDIA's or Apple's, else the CPU.
 
     Raises:
         ValueError: there is no such device on this machine.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)
         torch.zeros(1, device=device).item()  # "meta" can be named too, but holds no numbers
@@ -35,6 +37,44 @@ def pick_device(name: str = "auto") -> torch.device:
             f"device must be auto, cpu or one that PyTorch finds here, got {name!r} ({reason})"
         ) from None
     return device
+
+
+def pick_precision(device: torch.device) -> str:
+    """The faster of "fp32" and "bf16" on that device, by what its instructions are.
+
+    "bf16" on an NVIDIA GPU from compute capability 8.0 (Ampere) up, and on an x86 CPU with
+    avx512_bf16 or AMX. Everywhere else "fp32": PyTorch computes in bf16 there too, but converts
+    number by number, and a step takes many times as long.
+    """
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp32"
+    return "bf16" if device.type == "cpu" and _cpu_has_bf16() else "fp32"
+
+
+def _cpu_has_bf16() -> bool:
+    # PyTorch has no public question for it. Not every version and build knows these; one that
+    # does not know them is answered with no, which costs time at most.
+    try:
+        usable = torch.ops.mkldnn._is_mkldnn_bf16_supported()  # ONEDNN_MAX_CPU_ISA can forbid it
+    except (AttributeError, RuntimeError):
+        return False
+    kinds = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return usable and any(getattr(torch.cpu, kind, bool)() for kind in kinds)
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where a model's first parameter or buffer lies; the CPU where it has none."""
+    tensor = next((t for t in (*model.parameters(), *model.buffers())), None)
+    return torch.device("cpu") if tensor is None else tensor.device
+
+
+def moved(
+    images: Tensor, labels: Tensor, device: torch.device, channels_last: bool
+) -> tuple[Tensor, Tensor]:
+    """Images and labels on the device; those that are there already are not copied."""
+    layout = torch.channels_last if channels_last else torch.preserve_format
+    images = images.to(device, non_blocking=True, memory_format=layout)
+    return images, labels.to(device, non_blocking=True)
 
 
 @dataclass(frozen=True)
@@ -56,12 +96,14 @@ class World:
         """Whether this process writes the files."""
         return self.rank == 0
 
-    def wrap(self, model: nn.Module) -> nn.Module:
+    def wrap(self, model: nn.Module, find_unused_parameters: bool = False) -> nn.Module:
         """The model with gradients averaged over all processes; alone, the model itself."""
         if self.size == 1:
             return model
         ids = [self.device] if self.device.type == "cuda" else None
-        return DistributedDataParallel(model, device_ids=ids)
+        return DistributedDataParallel(
+            model, device_ids=ids, find_unused_parameters=find_unused_parameters
+        )
 
     def sum(self, values: Tensor) -> Tensor:
         """The sum over all processes, in each of them; in place."""
