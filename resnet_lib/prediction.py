@@ -9,14 +9,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor, nn
-from torchvision.transforms.functional import to_pil_image
 
-from resnet_lib.arguments import check_positive
-from resnet_lib.data import Normalize
+from resnet_lib.arguments import check_choice, check_positive
+from resnet_lib.data import Normalize, read_picture
+from resnet_lib.data.folder_layout import is_ignored
+from resnet_lib.data.pictures import is_picture, read_pictures
 
 __all__ = ["Card", "Prediction", "predict"]
 
@@ -29,7 +29,7 @@ class Card(Protocol):
 
     Attributes:
         classes: the classes' names, in the order of the scores; empty: their numbers are taken.
-        image: shape (C, H, W) of the pictures that the network was trained on, with H = W.
+        image: shape (C, H, W) of the pictures that the network was trained on: 1 or 3, and H = W.
         mean, std: what `data.Normalize` takes.
     """
 
@@ -104,15 +104,14 @@ def predict(
     named = _named(pictures)
     with _eval_mode(model):
         while some := list(islice(named, batch_size)):
-            read = [_read(picture, size, channels) for _, picture in some]
-            images = [image for image in read if isinstance(image, Tensor)]
-            scores = _scores(model, normalize(torch.stack(images).to(device))) if images else ()
-            rows = iter(scores)
-            for (name, _), image in zip(some, read, strict=True):
-                if isinstance(image, str):
-                    found.append(Prediction(name, fault=image))
+            images, faults = _read([picture for _, picture in some], channels, size)
+            probabilities = _probabilities(model, normalize(images.to(device)))
+            for row, (name, _) in enumerate(some):
+                if row in faults:
+                    found.append(Prediction(name, fault=faults[row]))
                 else:
-                    found.append(Prediction(name, *_likeliest(next(rows), card.classes, top)))
+                    best = _likeliest(probabilities[row], card.classes, top)
+                    found.append(Prediction(name, *best))
     if not found:
         raise ValueError(f"pictures must hold at least one picture, got none: {pictures!r:.200}")
     return found
@@ -123,7 +122,8 @@ def _checked_image(card: Card) -> tuple[int, int]:
     shape = tuple(card.image)
     if len(shape) != 3 or shape[1] != shape[2]:
         raise ValueError(f"card.image must be the shape (C, H, W) of a square, got {shape}")
-    check_positive(**dict(zip(("card_channels", "card_height", "card_width"), shape, strict=True)))
+    check_choice("the channels of card.image", shape[0], (1, 3))
+    check_positive(**{"the side of card.image": shape[1]})
     if not len(card.mean) == len(card.std) == shape[0]:
         raise ValueError(
             f"card.mean and card.std must be {shape[0]} numbers, as card.image has channels, got "
@@ -149,6 +149,8 @@ def _named(pictures: Any) -> Named:
             f"{type(pictures).__name__}"
         )
     for number, one in enumerate(several):
+        if not isinstance(one, Picture):
+            raise TypeError(f"pictures must hold pictures, got {type(one).__name__}")
         if isinstance(one, str | os.PathLike):
             place = Path(one)
             yield from _in_folder(place) if place.is_dir() else [(str(place), place)]
@@ -157,43 +159,46 @@ def _named(pictures: Any) -> Named:
 
 
 def _in_folder(folder: Path) -> Named:
-    Image.init()
-    readable = {suffix for suffix, kind in Image.EXTENSION.items() if kind in Image.OPEN}
     for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in readable and path.is_file() and not hidden:
+        ignored = any(is_ignored(part) for part in path.relative_to(folder).parts)
+        if path.is_file() and not ignored and is_picture(path):
             yield str(path), path
 
 
-def _read(picture: Picture, size: int, channels: int) -> Tensor | str:
-    """Bytes (C, size, size); or why a file cannot be read."""
-    if isinstance(picture, Tensor):
-        if picture.dtype != torch.uint8 or picture.dim() != 3 or len(picture) != channels:
-            raise ValueError(
-                f"a tensor among the pictures must be bytes ({channels}, H, W), with the card's "
-                f"number of channels, got {tuple(picture.shape)} of {picture.dtype}"
+def _read(pictures: list[Picture], channels: int, size: int) -> tuple[Tensor, dict[int, str]]:
+    """Bytes (N, C, size, size); and by row why a picture cannot be read, which is black then."""
+    images = torch.zeros(len(pictures), channels, size, size, dtype=torch.uint8)
+    files = {row: picture for row, picture in enumerate(pictures) if isinstance(picture, Path)}
+    rows = list(files)
+    read = images[rows]
+    unreadable, _ = read_pictures(list(files.values()), read)
+    images[rows] = read
+    faults = {row: unreadable[file] for row, file in files.items() if file in unreadable}
+    for row, picture in enumerate(pictures):
+        if row in files:
+            continue
+        if isinstance(picture, Tensor):
+            picture = _checked_bytes(picture, channels, size)
+        try:
+            images[row] = (
+                picture if isinstance(picture, Tensor) else read_picture(picture, size, channels)
             )
-        if tuple(picture.shape[1:]) == (size, size):
-            return picture.cpu()
-        if channels not in (1, 3):
-            raise ValueError(
-                f"a tensor of {channels} channels must have the card's size, {size} × {size}, "
-                f"got {tuple(picture.shape)}"
-            )
-        picture = to_pil_image(picture.cpu())
-    if not isinstance(picture, str | os.PathLike | Image.Image):
-        raise TypeError(f"pictures must hold pictures, got {type(picture).__name__}")
-    try:
-        return _read_picture(picture, size, channels)
-    except Exception as error:  # a decoder meets damage with any error at all
-        return (str(error) or type(error).__name__).splitlines()[0]
+        except ValueError as error:
+            faults[row] = str(error)
+    return images, faults
 
 
-def _read_picture(source: str | os.PathLike | Image.Image, size: int, channels: int) -> Tensor:
-    picture = source if isinstance(source, Image.Image) else Image.open(source)
-    picture = ImageOps.exif_transpose(picture).convert("RGB" if channels == 3 else "L")
-    pixels = np.array(ImageOps.fit(picture, (size, size), Image.Resampling.BILINEAR))
-    return torch.from_numpy(pixels.reshape(size, size, channels)).permute(2, 0, 1)
+def _checked_bytes(image: Tensor, channels: int, size: int) -> Tensor | Image.Image:
+    """The image itself where it has the card's size; else for Pillow, which will resize it."""
+    if image.dtype != torch.uint8 or image.dim() != 3 or len(image) != channels:
+        raise ValueError(
+            f"a tensor among the pictures must be bytes ({channels}, H, W), with the card's "
+            f"number of channels, got {tuple(image.shape)} of {image.dtype}"
+        )
+    if tuple(image.shape[1:]) == (size, size):
+        return image
+    pixels = image.permute(1, 2, 0).cpu().numpy()
+    return Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
 
 
 @contextmanager
@@ -207,7 +212,7 @@ def _eval_mode(model: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-def _scores(model: nn.Module, images: Tensor) -> Tensor:
+def _probabilities(model: nn.Module, images: Tensor) -> Tensor:
     parameter = next((p for p in model.parameters() if p.is_floating_point()), images)
     scores = model(images.to(parameter.dtype))
     if not isinstance(scores, Tensor) or scores.dim() != 2:
