@@ -9,7 +9,7 @@ from resnet_lib.train.state import TrainState
 __all__ = ["NonFiniteLoss", "not_finite", "require_finite", "warn_if_exploded"]
 
 # Guessing costs the logarithm of the number of classes; a loss of so many times that is no start.
-MANY_GUESSES = 10
+MANY_GUESSES = 100
 
 
 class NonFiniteLoss(Exception):

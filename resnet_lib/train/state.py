@@ -124,6 +124,8 @@ class TrainState:
             decay = min(self.config.ema_decay, self.step / (9 + self.step))
             self.average.multi_avg_fn = get_ema_multi_avg_fn(decay)
             self.average.update_parameters(self.model)
+            for name in self._may_be_infinite:  # the mean of two infinities is NaN
+                self.average.module.get_buffer(name).copy_(self.model.get_buffer(name))
 
     def row(self) -> dict:
         """The finished epoch's row of the history, without validation."""
