@@ -6,9 +6,10 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := book
-.PHONY: book test test-avx2 check execute serve lint borders clean
+.PHONY: book test test-avx2 check execute oldest serve lint borders clean
 
 VENV := .venv
+OLDEST := .venv-oldest
 BIN := $(VENV)/bin
 PORT ?= 8000
 ONLY ?=
@@ -59,6 +60,12 @@ borders: $(VENV)/test.stamp
 execute: $(VENV)/test.stamp
 	$(BIN)/python book/_tools/execute.py $(if $(ONLY),--only $(ONLY))
 
+# The notebooks of Part I as they stand alone, with the oldest PyTorch that pyproject.toml allows.
+oldest: $(VENV)/test.stamp $(OLDEST)/made.stamp
+	NOTEBOOK_PYTHON=$(CURDIR)/$(OLDEST)/bin/python $(BIN)/python -m pytest -n 2 --dist loadfile \
+	  --nbval --nbval-cell-timeout=300 $(PYTEST_ARGS) $(wildcard chapters/0[1-7]_*.ipynb) \
+	  $(call or_explain,with the oldest PyTorch some outputs differ; they stand above.,Mend the library or the chapter; make execute and make test use the newest.)
+
 serve: book
 	@echo "Serving on http://127.0.0.1:$(PORT)/ until you press Ctrl-C."
 	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
@@ -70,7 +77,7 @@ lint: $(VENV)/test.stamp
 
 clean:
 	rm -rf _build book/node_modules .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
-	@echo "Left in place: $(VENV). To remove it too: rm -rf $(VENV)"
+	@echo "Left in place: $(VENV). To remove it too: rm -rf $(VENV) $(OLDEST)"
 
 $(VENV)/made.stamp:
 	@test -n "$(PYTHON)" $(call or_explain,no Python 3.11 or later found (python3 is: $(shell python3 --version 2>&1)).,Install Python 3.11 to 3.13 or name one: make PYTHON=/path/to/python3.12)
@@ -78,6 +85,14 @@ $(VENV)/made.stamp:
 	@$(PYTHON) -c "$(IS_TESTED)" || echo "Going on with $$($(PYTHON) --version); the book is tested with Python 3.11 to 3.13."
 	@echo "Making $(VENV) with $$($(PYTHON) --version) ..."
 	@$(PYTHON) -m venv $(VENV) $(call or_explain,making $(VENV) failed.,On Debian and Ubuntu the package python3-venv may be missing: apt-get install python3-venv)
+	@touch $@
+
+$(OLDEST)/made.stamp: pyproject.toml $(VENV)/made.stamp
+	@echo "Installing the oldest PyTorch (about 6 GB, some minutes) ..."
+	@$(PYTHON) -m venv $(OLDEST) $(call or_explain,making $(OLDEST) failed.,See what venv says above.)
+	@$(OLDEST)/bin/python -m pip install -q --no-compile matplotlib scikit-learn ipykernel \
+	  $$(sed -nE 's/^ *"(torch|torchvision)>=(.*)",/\1==\2.*/p' pyproject.toml) \
+	  $(call or_explain,installing the oldest PyTorch failed.,$(NETWORK))
 	@touch $@
 
 $(VENV)/book.stamp: $(VENV)/made.stamp book/requirements.txt book/constraints.txt

@@ -20,6 +20,7 @@ __all__ = [
 ]
 
 SHORTCUTS = ("A", "B", "C")
+"""The paper's options for a shortcut; see `make_shortcut`."""
 
 
 def conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
@@ -54,29 +55,38 @@ class PadShortcut(nn.Module):
 
     Shapes: (N, in_channels, H, W) to (N, out_channels, ⌈H/stride⌉, ⌈W/stride⌉). No parameters.
 
-    The paper does not say on which side the zeros go; here they follow the old channels.
+    The paper does not say on which side the zeros go; here they follow the old channels. Some
+    networks for CIFAR put half of them in front. Weights cannot tell the two apart: there are none.
+
+    Args:
+        in_channels, out_channels: channels before and after.
+        stride: 2 keeps every second row and column.
+        side: where the zeros go, "behind" the old channels or on "both" sides of them.
 
     Raises:
-        TypeError, ValueError: an argument is not a positive whole number.
-        ValueError: `out_channels` is smaller than `in_channels`, which padding cannot do.
+        TypeError, ValueError: a number is not a positive whole number.
+        ValueError: `out_channels` is smaller than `in_channels`, which padding cannot do, or there
+            is no such side.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int = 1):
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1, side: str = "behind"):
         super().__init__()
         check_positive(in_channels=in_channels, out_channels=out_channels, stride=stride)
+        check_choice("side", side, ("behind", "both"))
         if out_channels < in_channels:
             raise ValueError(
                 f"out_channels must be at least in_channels ({in_channels}) for shortcut 'A', "
                 f"which can only add channels, got {out_channels}"
             )
         self.new_channels = out_channels - in_channels
+        self.in_front = self.new_channels // 2 if side == "both" else 0
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
         # The same as x[:, :, ::stride, ::stride]. But a slice's gradient has the default layout,
         # and in a channels-last network that slows down what it meets.
         x = F.avg_pool2d(x, kernel_size=1, stride=self.stride)
-        return F.pad(x, (0, 0, 0, 0, 0, self.new_channels))
+        return F.pad(x, (0, 0, 0, 0, self.in_front, self.new_channels - self.in_front))
 
 
 def make_shortcut(
@@ -92,6 +102,8 @@ def make_shortcut(
     - `"B"`: identity; where the shape changes, a projection (1×1 convolution, batch norm).
     - `"C"`: a projection in every block.
 
+    `"A-both"` is A with zeros on both sides, see `PadShortcut`, for weights that were trained so.
+
     The paper does not mention the batch norm after the projection; torchvision and the authors'
     own release have it, so it stands here too.
 
@@ -100,12 +112,13 @@ def make_shortcut(
         ValueError: the option is unknown, or option A would have to drop channels.
     """
     check_positive(in_channels=in_channels, out_channels=out_channels, stride=stride)
-    check_choice("shortcut", shortcut, SHORTCUTS)
+    check_choice("shortcut", shortcut, (*SHORTCUTS, "A-both"))
     same_shape = stride == 1 and in_channels == out_channels
     if same_shape and shortcut != "C":
         return nn.Identity()
-    if shortcut == "A":
-        return PadShortcut(in_channels, out_channels, stride)
+    if shortcut.startswith("A"):
+        side = "both" if shortcut == "A-both" else "behind"
+        return PadShortcut(in_channels, out_channels, stride, side)
     return nn.Sequential(conv1x1(in_channels, out_channels, stride), nn.BatchNorm2d(out_channels))
 
 
@@ -120,7 +133,7 @@ class BasicBlock(nn.Module):
         in_channels: channels of the input.
         out_channels: channels of the output.
         stride: stride of the first convolution and of the shortcut.
-        shortcut: option "A", "B" or "C", see `make_shortcut`; a plain block does not look at it.
+        shortcut: an option of `make_shortcut`, "B" for example; a plain block does not look at it.
         residual: False leaves the addition and the shortcut out; that is the block's plain twin.
 
     Raises:
@@ -170,7 +183,7 @@ class Bottleneck(nn.Module):
         in_channels: channels of the input.
         out_channels: channels of the output, a multiple of 4.
         stride: stride of the 3×3 convolution and of the shortcut.
-        shortcut: option "A", "B" or "C", see `make_shortcut`; a plain block does not look at it.
+        shortcut: an option of `make_shortcut`, "B" for example; a plain block does not look at it.
         residual: False leaves the addition and the shortcut out; that is the block's plain twin.
         stride_in_1x1: True puts the stride on the first 1×1 convolution, as the authors' release
             does. torchvision puts it on the 3×3 (there called ResNet V1.5), and so does False.

@@ -4,6 +4,7 @@ import torch
 
 from bench import ladder_rungs, roofline
 from bench.numbers import significant
+from resnet_lib import probes
 
 BATCH = 128
 BYTES = 2  # of a bfloat16
@@ -40,11 +41,12 @@ def floor(network: str, device: str) -> dict:
     labels = torch.zeros(batch, dtype=torch.int64)
     images, labels = images.to(device), labels.to(device)
     step(images, labels)  # from now on there are momenta
-    with roofline.Floor(speed, bandwidth) as needed:
+    with probes.operation_costs() as rows:
         step(images, labels)
+    operations = sum(row.flops for row in rows)
     return {
-        "operations_per_image": needed.operations // batch,
-        "bytes_per_image": needed.bytes // batch,
-        "arithmetic": significant(batch * speed / needed.operations),
-        "eager": significant(batch / needed.seconds),
+        "operations_per_image": operations // batch,
+        "bytes_per_image": sum(row.moved_bytes for row in rows) // batch,
+        "arithmetic": significant(batch * speed / operations),
+        "eager": significant(batch / probes.least_seconds(rows, speed, bandwidth)),
     }

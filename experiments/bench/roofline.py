@@ -1,10 +1,6 @@
-"""What a machine can do at best, measured, and how long a step must take at least."""
+"""What a machine can do at best, measured."""
 
 import torch
-from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import flop_registry
 
 from bench import measure
 
@@ -46,36 +42,3 @@ def _seconds(work: measure.Step, device: str) -> float:
     work()
     # What the machine can do at best: whatever disturbs it only makes it slower.
     return min(measure.milliseconds(work, device) for _ in range(TRIES)) / 1000
-
-
-class Floor(TorchDispatchMode):
-    """Within the `with` block, adds up what each operation must take at least.
-
-    An operation has to do its arithmetic, as torch's flop counter has it, and to read each of its
-    inputs and write each of its outputs once. It can take no less than the longer of both.
-
-    Args:
-        speed: operations per second.
-        bandwidth: bytes per second.
-
-    Attributes:
-        operations, bytes: the sums.
-        seconds: the sum over operations of the longer of the two times.
-    """
-
-    def __init__(self, speed: float, bandwidth: float):
-        super().__init__()
-        self.speed, self.bandwidth = speed, bandwidth
-        self.operations, self.bytes, self.seconds = 0, 0, 0.0
-
-    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
-        result = operation(*args, **(kwargs or {}))
-        if operation.is_view:
-            return result
-        count = flop_registry.get(operation.overloadpacket)
-        operations = count(*args, **(kwargs or {}), out_val=result) if count else 0
-        tensors = [t for t in tree_leaves((args, kwargs, result)) if isinstance(t, Tensor)]
-        size = sum(t.numel() * t.element_size() for t in tensors)
-        self.operations, self.bytes = self.operations + operations, self.bytes + size
-        self.seconds += max(operations / self.speed, size / self.bandwidth)
-        return result

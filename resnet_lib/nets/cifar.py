@@ -22,7 +22,8 @@ class CifarResNet(nn.Module):
         depth: layers with weights: the stem, two per block and the classifier. 8, 14, 20, ...
         num_classes: outputs of the classifier.
         in_channels: channels of the input.
-        shortcut: option "A" (the paper's choice here), "B" or "C", see `blocks.make_shortcut`.
+        shortcut: option "A" (the paper's choice here), "B", "C" or "A-both", see
+            `blocks.make_shortcut`.
         residual: False gives the plain twin: the same network without the additions.
 
     Raises:

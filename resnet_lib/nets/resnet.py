@@ -1,10 +1,13 @@
 """ResNet-18, 34, 50, 101 and 152: one class, one table."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from resnet_lib.arguments import check_positive
-from resnet_lib.blocks import BasicBlock, Bottleneck
+from resnet_lib.arguments import check_choice, check_positive
+from resnet_lib.blocks import BasicBlock, Bottleneck, conv3x3
 from resnet_lib.nets.initialisation import he_init
 
 CONFIGURATIONS = {
@@ -45,10 +48,34 @@ def make_stage(
     return nn.Sequential(first, *others)
 
 
+def check_options(
+    block: type[nn.Module], blocks: tuple[int, int, int, int], options: Mapping[str, Any]
+) -> None:
+    """Refuse what `ResNet` cannot be built from.
+
+    Raises:
+        TypeError: a number of blocks is no whole number; or an option asks for trained weights,
+            as torchvision's `pretrained=True`: the message says how they are loaded here.
+        ValueError: there are not four numbers from 1 on.
+    """
+    if not isinstance(blocks, tuple | list) or len(blocks) != 4:
+        raise ValueError(f"blocks must have 4 entries, one per stage, got {blocks!r}")
+    for number in blocks:
+        check_positive(blocks=number)
+    if asked := {"pretrained", "weights"} & set(options):
+        rows = {row: depth for depth, row in CONFIGURATIONS.items()}
+        depth = rows.get((block, tuple(blocks)), 18)
+        raise TypeError(
+            f"{asked.pop()} is no option here: networks begin with random weights. For "
+            "torchvision's, build the network without it, then weights.load_weights(net, "
+            f"torchvision.models.ResNet{depth}_Weights.IMAGENET1K_V1)"
+        )
+
+
 class ResNet(nn.Module):
     """Residual network of He et al. 2015, Table 1, with torchvision's parameter names.
 
-    A 7×7 stem, four stages of blocks, the mean over positions, a linear classifier. A stage's
+    A stem, four stages of blocks, the mean over positions, a linear classifier. A stage's
     blocks put out 64, 128, 256 and 512 channels, times the block's `expansion`.
 
     Shapes: (N, in_channels, H, W) to (N, num_classes), for any H and W from 1 up
@@ -56,44 +83,50 @@ class ResNet(nn.Module):
 
     Args:
         block: the block's class, `BasicBlock` or `Bottleneck`, or one that is called like them.
-        layers: number of blocks in each of the four stages.
+        blocks: number of blocks in each of the four stages.
         num_classes: outputs of the classifier.
         in_channels: channels of the input.
+        stem: "large" is the paper's: a 7×7 convolution with stride 2, then pooling with stride 2.
+            "small" is for images of about 32 to 64 pixels: a 3×3 convolution with stride 1, no
+            pooling. All names stay; of the shapes only that of conv1.weight changes.
         block_options: passed on to every block: `shortcut`, `residual` (False gives the plain
             twin) and, for `Bottleneck`, `stride_in_1x1`.
 
     Raises:
-        TypeError, ValueError: a number is not a positive whole number, `layers` has not four
-            entries, or a block option is unknown.
+        TypeError, ValueError: a number is not a positive whole number, `blocks` has not four
+            entries, there is no such stem, or a block option is unknown.
     """
 
     def __init__(
         self,
         block: type[nn.Module],
-        layers: tuple[int, int, int, int],
+        blocks: tuple[int, int, int, int],
         num_classes: int = 1000,
         in_channels: int = 3,
+        *,
+        stem: str = "large",
         **block_options,
     ):
         super().__init__()
         check_positive(num_classes=num_classes, in_channels=in_channels)
-        if not isinstance(layers, tuple | list) or len(layers) != 4:
-            raise ValueError(f"layers must have 4 entries, one per stage, got {layers!r}")
-        for blocks in layers:
-            check_positive(layers=blocks)
+        check_choice("stem", stem, ("large", "small"))
+        check_options(block, blocks, block_options)
         c1, c2, c3, c4 = (block.expansion * width for width in (64, 128, 256, 512))
 
         self.conv1 = nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = make_stage(block, 64, c1, layers[0], stride=1, **block_options)
-        self.layer2 = make_stage(block, c1, c2, layers[1], stride=2, **block_options)
-        self.layer3 = make_stage(block, c2, c3, layers[2], stride=2, **block_options)
-        self.layer4 = make_stage(block, c3, c4, layers[3], stride=2, **block_options)
+        if stem == "small":
+            self.conv1, self.maxpool = conv3x3(in_channels, 64), nn.Identity()
+        self.layer1 = make_stage(block, 64, c1, blocks[0], stride=1, **block_options)
+        self.layer2 = make_stage(block, c1, c2, blocks[1], stride=2, **block_options)
+        self.layer3 = make_stage(block, c2, c3, blocks[2], stride=2, **block_options)
+        self.layer4 = make_stage(block, c3, c4, blocks[3], stride=2, **block_options)
         self.fc = nn.Linear(c4, num_classes)
         he_init(self)
 
     def forward(self, x: Tensor) -> Tensor:
+        # The shapes are those with the large stem.
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)  # (N, 64, H/2, W/2)
         x = self.maxpool(x)  # (N, 64, H/4, W/4)
         x = self.layer1(x)  # (N, c1, H/4, W/4)

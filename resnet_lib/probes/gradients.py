@@ -1,14 +1,15 @@
 """Gradients: how large they are at each layer, and how alike at neighbouring inputs."""
 
-import copy
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from resnet_lib.arguments import check_batch, check_whole
-from resnet_lib.probes.running import preserved, usable_by_autograd
+from resnet_lib.arguments import check_whole
+from resnet_lib.probes.inputs import check_inputs, check_values, run, usable_by_autograd
+from resnet_lib.probes.precision import exact_copies, exactly
+from resnet_lib.probes.running import undisturbed, unwrapped
 
 
 def layer_gradients(
@@ -23,23 +24,27 @@ def layer_gradients(
     biases and the scales of batch norm are left out, and so are frozen weights. A weight that
     the loss does not depend on has a gradient of zeros. The model runs in the mode it is in, and
     in its own precision. The vectors are given in double precision: the squares of small float32
-    gradients fall below float32's range, and a norm or a cosine of them would print as 0.
+    gradients fall below float32's range, and a norm or a cosine of them would print as 0. Where
+    the device has no double precision (Apple's MPS), they are on the CPU.
 
     Args:
         model: any module that maps `inputs` to what the loss takes.
-        inputs: a batch (N, ...) on the model's device.
+        inputs: a batch (N, ...) on the model's device; a tuple or dictionary of several inputs.
         targets: N class indices, or what `loss_function` takes.
         loss_function: maps (outputs, targets) to a scalar.
 
     Raises:
-        TypeError: the inputs are no tensor, or the default loss meets outputs that are none.
-        ValueError: the batch is empty, the numbers of inputs and targets differ, a class index
-            is out of the default loss's range, or no layer has a trainable weight.
+        TypeError: the model is no module, the inputs hold no tensor, or the default loss meets
+            outputs that are none.
+        ValueError: the batch is empty or on the meta device, the numbers of inputs and targets
+            differ, a class index is out of the default loss's range, or no layer has a trainable
+            weight.
     """
-    check_batch(inputs)
-    if len(targets) != len(inputs):
+    model, batch = unwrapped(model), check_inputs(inputs)
+    check_values(model, inputs)
+    if len(targets) != len(batch):
         raise ValueError(
-            f"targets must have one entry per input ({len(inputs)}), got {len(targets)}"
+            f"targets must have one entry per input ({len(batch)}), got {len(targets)}"
         )
     weights = [
         (name, weight)
@@ -49,9 +54,9 @@ def layer_gradients(
     ]
     if not weights:
         raise ValueError("model must have a trainable weight of two or more dimensions, got none")
-    with torch.inference_mode(False), torch.enable_grad(), preserved(model):
+    with torch.inference_mode(False), torch.enable_grad(), undisturbed(model):
         targets = usable_by_autograd(targets)
-        outputs = model(usable_by_autograd(inputs))
+        outputs = run(model, usable_by_autograd(inputs))
         if loss_function is F.cross_entropy:
             _check_classes(targets, outputs)
         loss = loss_function(outputs, targets)
@@ -83,34 +88,38 @@ def gradient_autocorrelation(model: nn.Module, inputs: Tensor, lags: int = 15) -
     to input t, and d_t = g_t minus the mean of all g, entry k is Σ_t ⟨d_t, d_{t+k}⟩ / Σ_t ⟨d_t,
     d_t⟩: 1 at lag 0, near 0 where gradients are noise. Gradients are taken in double precision,
     on a copy of the model, in the mode it is in: in train mode batch norm normalises over the
-    path, and its statistics take part in the gradient.
+    path, and its statistics take part in the gradient. The copy is on the CPU where the device
+    has no double precision (Apple's MPS).
 
     Args:
         model: any module.
-        inputs: T inputs (T, ...) in order along a path, on the model's device.
+        inputs: T inputs (T, ...) in order along a path, on the model's device; of several inputs
+            in a tuple or dictionary the first tensor is the path.
         lags: the largest lag, at least 1 and below T.
 
     Returns:
         The autocorrelations of lags 0 to `lags`, between -1 and 1.
 
     Raises:
-        TypeError: the inputs or the outputs are no tensor, or lags is no whole number.
-        ValueError: lags does not fit the number of inputs, or the gradient is the same everywhere.
+        TypeError: the model is no module, the inputs hold no tensor, the outputs are none, or
+            lags is no whole number.
+        ValueError: lags does not fit the number of inputs, the gradient is the same everywhere,
+            or model or inputs are on the meta device.
     """
-    check_batch(inputs)
-    check_whole("lags", lags, 1, len(inputs) - 1)
-    with torch.inference_mode(False), torch.enable_grad(), preserved(model):
-        path = inputs.detach().double().clone().requires_grad_()
-        outputs = copy.deepcopy(model).double()(path)
+    model, steps = unwrapped(model), len(check_inputs(inputs))
+    check_whole("lags", lags, 1, steps - 1)
+    check_values(model, inputs)
+    with torch.inference_mode(False), torch.enable_grad(), undisturbed(model):
+        copied, inputs, path = exact_copies(model, inputs)
+        outputs = run(copied, inputs)
         if not isinstance(outputs, Tensor):
             raise TypeError(f"model must return a tensor, got {type(outputs).__name__}")
         gradient = _gradients(outputs.sum(), [path])[0]
-    gradient = gradient.reshape(len(inputs), -1)  # (T, values per input)
+    gradient = gradient.reshape(steps, -1)  # (T, values per input)
     deviation = gradient - gradient.mean(dim=0)
     total = deviation.square().sum()
     if total <= 1e-20 * gradient.square().sum():
         raise ValueError("inputs must have gradients that differ, got the same one everywhere")
-    steps = len(inputs)
     return [
         ((deviation[: steps - lag] * deviation[lag:]).sum() / total).item()
         for lag in range(lags + 1)
@@ -128,7 +137,7 @@ def _real_vector(gradient: Tensor) -> Tensor:
     gradient = gradient.to_dense()
     if gradient.is_complex():
         gradient = torch.view_as_real(gradient)
-    return gradient.flatten().double()
+    return exactly(gradient.flatten())
 
 
 def _check_classes(targets: Tensor, outputs: Tensor) -> None:

@@ -1,12 +1,13 @@
 """Run a model once and leave no trace: what every probe stands on."""
 
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
-
-from resnet_lib.arguments import check_batch
+from torch.nn.parallel import DataParallel, DistributedDataParallel
+from torch.nn.parameter import is_lazy
 
 
 @contextmanager
@@ -18,11 +19,9 @@ def preserved(model: nn.Module) -> Iterator[nn.Module]:
     """
     modes = [(module, module.training) for module in model.modules()]
     buffers = [(m, name, b) for m in model.modules() for name, b in m.named_buffers(recurse=False)]
-    gradients = [(parameter, parameter.grad) for parameter in model.parameters()]
+    gradients = [(p, p.grad) for p in model.parameters() if p.is_leaf]
     copies: dict[int, Tensor] = {}  # by identity: a buffer that modules share stays shared
-    # With several GPUs, fork_rng warns unless they are named.
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else None
-    with torch.random.fork_rng(devices=devices):
+    with _forked_generators():
         try:
             for module, name, buffer in buffers:
                 module._buffers[name] = copies.setdefault(id(buffer), buffer.detach().clone())
@@ -38,56 +37,63 @@ def preserved(model: nn.Module) -> Iterator[nn.Module]:
                 parameter.grad = gradient
 
 
-def observe(
-    model: nn.Module, inputs: Tensor, kinds, record: Callable, *, gradients: bool = False
-) -> list:
-    """Run the model once and collect `record(name, module, input, output)` of each chosen call.
+@contextmanager
+def _forked_generators() -> Iterator[None]:
+    # With several GPUs, fork_rng warns unless they are named. It does not know MPS.
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else None
+    with ExitStack() as after:
+        if torch.backends.mps.is_available():
+            after.callback(torch.mps.set_rng_state, torch.mps.get_rng_state())
+        after.enter_context(torch.random.fork_rng(devices=devices))
+        yield
 
-    Args:
-        model: any module; it runs in the mode it is in.
-        inputs: a batch (N, ...).
-        kinds: classes of the modules to watch; None for every module without children.
-        record: makes one entry of the list.
-        gradients: True records the run for a backward pass.
+
+@contextmanager
+def eager() -> Iterator[None]:
+    """Within the `with` body a model runs layer by layer, so that its hooks are called.
+
+    A compiled model runs as if it were not compiled, and attention takes no fast path.
+    """
+    fast = torch.backends.mha.get_fastpath_enabled()
+    with ExitStack() as after:
+        after.callback(torch.backends.mha.set_fastpath_enabled, fast)
+        torch.backends.mha.set_fastpath_enabled(False)
+        if "torch._dynamo" in sys.modules:  # without it nothing is compiled; importing it is slow
+            after.enter_context(torch.compiler.set_stance("force_eager"))
+        yield
+
+
+@contextmanager
+def undisturbed(model: nn.Module) -> Iterator[None]:
+    """What each probe runs a model in: layer by layer, and nothing stays changed."""
+    with preserved(model), eager():
+        yield
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The network inside the wrappers of `torch.compile` and of data parallelism.
 
     Raises:
-        TypeError: the inputs are no tensor.
-        ValueError: the batch is empty.
+        TypeError: the model is no module.
+        ValueError: some of its layers have no weights yet, or run in several copies.
     """
-    check_batch(inputs)
-    rows = []
-
-    def hook(name: str) -> Callable:
-        def note(module, given, named, output):
-            given, output = first_tensor((given, named)), first_tensor(output)
-            if output is not None:
-                rows.append(record(name, module, given, output))
-
-        return note
-
-    with preserved(model), torch.set_grad_enabled(gradients), ExitStack() as hooks:
-        for name, module in model.named_modules():
-            if is_layer(name, module) if kinds is None else isinstance(module, kinds):
-                handle = module.register_forward_hook(hook(name), with_kwargs=True)
-                hooks.callback(handle.remove)
-        model(inputs)
-    return rows
-
-
-def is_layer(name: str, module: nn.Module) -> bool:
-    """No children; a parametrization (spectral norm, ...) is part of its layer, not one itself."""
-    children = [child for child, _ in module.named_children() if child != "parametrizations"]
-    return not children and "parametrizations" not in name.split(".")
-
-
-def first_tensor(value) -> Tensor | None:
-    if isinstance(value, dict):
-        value = tuple(value.values())
-    if isinstance(value, tuple | list):
-        return next((t for t in map(first_tensor, value) if t is not None), None)
-    return value if isinstance(value, Tensor) else None
-
-
-def usable_by_autograd(value):
-    """A copy of a tensor made in inference mode, which autograd refuses to save."""
-    return value.clone() if isinstance(value, Tensor) and value.is_inference() else value
+    while isinstance(model, nn.Module):
+        if isinstance(getattr(model, "_orig_mod", None), nn.Module):
+            model = model._orig_mod
+        elif isinstance(model, DataParallel | DistributedDataParallel):
+            model = model.module
+        else:
+            break
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+    if any(map(is_lazy, [*model.parameters(), *model.buffers()])):
+        raise ValueError(
+            "model must have its weights before it is probed, got lazy layers: call it once"
+        )
+    for name, module in model.named_modules():
+        if isinstance(module, DataParallel) and len(module.device_ids) > 1:
+            raise ValueError(
+                "model must run in one copy to be probed, "
+                f"got DataParallel over {len(module.device_ids)} devices at {name!r}"
+            )
+    return model

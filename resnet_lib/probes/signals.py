@@ -4,7 +4,10 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from resnet_lib.probes.running import observe, preserved
+from resnet_lib.probes.inputs import check_values
+from resnet_lib.probes.precision import exactly
+from resnet_lib.probes.running import preserved, unwrapped
+from resnet_lib.probes.watching import observe
 
 
 class ActivationStatistics(NamedTuple):
@@ -32,24 +35,30 @@ def activation_statistics(
 ) -> list[ActivationStatistics]:
     """Mean, standard deviation and share of zeros of each layer's output, in order of the calls.
 
+    They are taken in double precision, on the CPU where the device has none.
+
     Args:
         model: any module; it runs in the mode it is in.
-        inputs: a batch (N, ...) on the model's device.
+        inputs: a batch (N, ...) on the model's device; a tuple or dictionary of several inputs.
         kinds: classes of the modules to report; by default every module without children.
             Of a layer that returns several tensors, the first is reported.
 
     Raises:
-        ValueError: the batch is empty.
+        TypeError: the model is no module, or the inputs hold no tensor.
+        ValueError: the batch is empty or on the meta device, the model has no module of these
+            kinds, or none of them can be seen; a warning names those that were not.
     """
+    model = unwrapped(model)
+    check_values(model, inputs)
 
     def record(name: str, module: nn.Module, _: object, output: Tensor) -> ActivationStatistics:
-        values = output.detach().double()
+        values = exactly(output)
         return ActivationStatistics(
             name,
             type(module).__name__,
             values.mean().item(),
             values.std(correction=0).item(),
-            (values == 0).double().mean().item(),
+            (values == 0).to(values.dtype).mean().item(),
         )
 
     return observe(model, inputs, kinds, record)
@@ -62,14 +71,18 @@ def trace_shapes(
 
     Args:
         model: any module.
-        inputs: a batch (N, ...) on the model's device.
+        inputs: a batch (N, ...) on the model's device, which may be the meta device; a tuple or
+            dictionary of several inputs.
         kinds: classes of the modules to report; by default every module without children.
             Of a layer that takes or returns several tensors, the first is reported; the input
             shape of a layer that takes none is ().
 
     Raises:
-        ValueError: the batch is empty.
+        TypeError: the model is no module, or the inputs hold no tensor.
+        ValueError: the batch is empty, the model has no module of these kinds, or none of them
+            can be seen; a warning names those that were not.
     """
+    model = unwrapped(model)
 
     def record(name: str, module: nn.Module, given: Tensor | None, output: Tensor) -> LayerShape:
         parameters = sum(p.numel() for p in module.parameters())

@@ -1,89 +1,128 @@
 """Trained weights into a network: all of them, or an error that says what does not fit."""
 
-import pickle
+import os
 from collections.abc import Mapping, Sequence, Set
-from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import WeightsEnum
 
-__all__ = ["load_weights", "read_weights"]
+from resnet_lib.blocks import PadShortcut
+from resnet_lib.nets import by_name
+from resnet_lib.weights import fitting
+from resnet_lib.weights.cards import ModelCard, check_function, read_card
+from resnet_lib.weights.reading import NestedWeights, read_weights
+
+
+class WeightsMismatch(ValueError):
+    """A source does not fit a model.
+
+    Attributes:
+        fault: what does not fit.
+        proposal: the arguments of `load_weights` with which it would, where a wrapper, other words
+            or a few layers of another size are all that differs; else empty. The message has both.
+    """
+
+    def __init__(self, fault: str, advice: str = "", proposal: Mapping[str, Any] | None = None):
+        super().__init__(fault + advice)
+        self.fault = fault
+        self.proposal = dict(proposal or {})
 
 
 def load_weights(
     model: nn.Module,
     source: str | Path | Mapping[str, Tensor] | WeightsEnum,
     leave_out: Sequence[str] = (),
+    *,
+    entry: str = "",
+    rename: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Load a state dict into a model, every name and shape of it, or nothing at all.
 
-    Only the counters of batches that batch norms keep may be missing, as in old files. A network
-    and its plain twin have the same names and shapes, so the weights of one fit the other, and are
-    of no use there.
+    Only the counters of batches that batch norms keep may be missing, as in old files.
+
+    Names and shapes do not tell what a network computes. A plain twin, zeros on the other side of
+    option A, a stride on the other convolution, pixels in another order or on another scale: all
+    of these load, and spoil the result. What `save_weights` has written says which network it was,
+    and is compared. Of other sources the proof is an output: the same pictures through both
+    networks in eval mode, or the accuracy on images with labels.
 
     Args:
         model: the network; it is changed only when everything fits.
         source: what `read_weights` takes.
         leave_out: parts of the model that keep their weights, named as in its state dict: "fc"
             stands for fc.weight and fc.bias. That is how a head of another size is allowed.
+        entry: where the state dict lies within the source, see `read_weights`.
+        rename: parts of the source's names and what is to stand in their place, the first time
+            each occurs in a name, one after the other: {"module": "", "linear": "fc"}. An empty
+            part stands for the beginning: {"": "backbone"} puts backbone. before all names.
 
     Returns:
         The names that were left out, of the model and of the source; empty without `leave_out`.
 
     Raises:
         TypeError, ValueError, OSError: the source cannot be read, see `read_weights`.
-        TypeError: `leave_out` is no list of names.
-        ValueError: names or shapes of model and source differ outside of `leave_out`, a tensor
-            holds whole numbers where the model has fractions, one is sparse or on the meta
-            device, or a part that is to be left out is in neither. The model is then as it was.
+        TypeError: `leave_out` is no list of names, or `rename` no mapping of names.
+        ValueError: a part that is to be left out is in neither model nor source, a part that is to
+            be renamed is not in the source, or the source's card names a network that computes
+            something else.
+        WeightsMismatch: names or shapes of model and source differ outside of `leave_out`, a
+            tensor holds whole numbers where the model has fractions, or one is sparse or on the
+            meta device. It is a `ValueError`; its `proposal` says with which arguments the source
+            would load. In all cases the model is as it was.
     """
+    rename = {} if rename is None else rename
     _check_names(leave_out)
-    given, own = read_weights(source), model.state_dict()
+    _check_rename(rename)
+    own = model.state_dict()
+    try:
+        read = read_weights(source, entry)
+    except NestedWeights as error:
+        raise _nested(model, error, rename, leave_out) from None
+    given = fitting.rename_all(read, rename)
     left_out = [
         name
         for name in dict.fromkeys([*own, *given])
-        if any(_is_in(name, part) for part in leave_out)
+        if any(fitting.is_in(name, part) for part in leave_out)
     ]
     for part in leave_out:
-        if not any(_is_in(name, part) for name in left_out):
+        if not any(fitting.is_in(name, part) for name in left_out):
             raise ValueError(f"leave_out names {part!r}, which is in neither model nor source")
     kept = {name: tensor for name, tensor in given.items() if name not in left_out}
-    faults = _faults({n: t for n, t in own.items() if n not in left_out}, kept)
-    if faults:
-        raise ValueError("source does not fit the model. " + " ".join(faults))
+    wanted = {name: tensor for name, tensor in own.items() if name not in left_out}
+    if faults := fitting.faults(wanted, kept):
+        proposal = fitting.propose(own, read, rename, leave_out)
+        message = " ".join(["source does not fit the model.", *faults])
+        raise _mismatch(model, message, proposal and {"entry": entry, **proposal})
+    if isinstance(source, str | Path):
+        check_function(model, read_card(source))
     model.load_state_dict(own | kept, strict=True)
     return left_out
 
 
-def read_weights(source: str | Path | Mapping[str, Tensor] | WeightsEnum) -> dict[str, Tensor]:
-    """State dict from a file, a mapping, or torchvision's weights; tensors lie on the CPU.
-
-    Args:
-        source: a `.safetensors` file; a file that `torch.save` wrote of a state dict (it is read
-            without running code from it); a mapping of names to tensors; or an entry of a
-            torchvision weights enum, which torchvision downloads once and keeps.
+def load_network(path: str | os.PathLike) -> tuple[nn.Module, ModelCard]:
+    """The network that a file's card names, with its weights, in eval mode; and the card.
 
     Raises:
-        TypeError: the source is none of these.
         FileNotFoundError: there is no such file.
-        ValueError: the file is truncated or no state dict.
-        OSError: torchvision's weights are not on this machine and cannot be downloaded. The
-            message says what to fetch and where to put it.
+        ValueError: the file is damaged, or its card names no network, or one that the weights do
+            not fit.
     """
-    if isinstance(source, WeightsEnum):
-        return _download(source)
-    if isinstance(source, str | Path):
-        return _read_file(Path(source))
-    if isinstance(source, Mapping):
-        return _state_dict(source, "source")
-    raise TypeError(
-        "source must be a path, a state dict or an entry of a torchvision weights enum, "
-        f"got {type(source).__name__}"
-    )
+    path = Path(path)
+    card, weights = read_card(path), read_weights(path)
+    if not card.net:
+        raise ValueError(
+            f"{path} does not say of which network its weights are: build that network, with "
+            "nets.by_name for example, and use load_weights"
+        )
+    lacking = [name for name in ("conv1.weight", "fc.bias") if name not in weights]
+    if lacking:
+        raise ValueError(f"{path} holds no {card.net}: it lacks {', '.join(lacking)}")
+    num_classes, in_channels = len(weights["fc.bias"]), weights["conv1.weight"].shape[1]
+    network = by_name(card.net, num_classes, in_channels, **card.options)
+    load_weights(network, weights)
+    return network.eval(), card
 
 
 def _check_names(leave_out: Sequence[str]) -> None:
@@ -94,108 +133,38 @@ def _check_names(leave_out: Sequence[str]) -> None:
         raise TypeError(f"leave_out must be a list of names, as ['fc'], got {leave_out!r}")
 
 
-def _is_in(name: str, part: str) -> bool:
-    return name == part or name.startswith(part + ".")
+def _check_rename(rename: Mapping[str, str]) -> None:
+    is_mapping = isinstance(rename, Mapping)
+    if not is_mapping or not all(isinstance(n, str) for pair in rename.items() for n in pair):
+        raise TypeError(f"rename must be as {{'module': '', 'linear': 'fc'}}, got {rename!r}")
 
 
-def _download(entry: WeightsEnum) -> dict[str, Tensor]:
-    folder = Path(torch.hub.get_dir()) / "checkpoints"
-    place = folder / entry.url.rsplit("/", 1)[-1]
-    try:
-        # torchvision checks the hash of a fresh download, but not of a file that lies there.
-        found = entry.get_state_dict(
-            progress=False, check_hash=True, map_location="cpu", weights_only=True
-        )
-    except (OSError, HTTPException) as error:
-        reason = getattr(error, "reason", error)
-        raise OSError(
-            f"{entry} is not on this machine and could not be downloaded ({reason}). "
-            f"Fetch {entry.url} where there is a network and put it into {folder}."
-        ) from None
-    except Exception as error:  # an unpickler meets damage with any error at all
-        raise ValueError(
-            f"{place} is damaged ({_short(error)}). Delete it and try again."
-        ) from None
-    return _state_dict(found, str(place))
+def _nested(
+    model: nn.Module, error: NestedWeights, rename: Mapping, leave_out: Sequence[str]
+) -> WeightsMismatch:
+    """The error, with the entry that fits the model best, and how it would load."""
+    ways = []
+    for entry, given in error.found.items():
+        proposal = fitting.propose(model.state_dict(), given, rename, leave_out)
+        if proposal is not None:
+            ways.append({"entry": entry, **proposal})
+    ways.sort(key=lambda way: len(way["leave_out"]))  # of equals the first stays first
+    return _mismatch(model, str(error), ways[0] if ways else None)
 
 
-def _read_file(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise FileNotFoundError(f"source names no file: {path}")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:  # an unpickler meets damage with any error at all
-        if isinstance(error, pickle.UnpicklingError) and "Unsupported global" in str(error):
-            raise ValueError(
-                f"{path} holds Python objects, not only tensors, and is not opened, because that "
-                "could run code from it. Save model.state_dict() in its place."
-            ) from None
-        raise ValueError(
-            f"{path} is truncated or no file of weights ({_short(error)}). Fetch it again."
-        ) from None
-    return _state_dict(found, str(path))
-
-
-def _short(error: Exception) -> str:
-    if not isinstance(error, SafetensorError | RuntimeError | EOFError):
-        return "not what torch.save writes"
-    return (str(error) or type(error).__name__).splitlines()[0].split(". ")[0]
-
-
-def _state_dict(found: object, what: str) -> dict[str, Tensor]:
-    """The same mapping, checked to hold names and tensors only."""
-    if not isinstance(found, Mapping):
-        raise ValueError(f"{what} must be a state dict, got {type(found).__name__}")
-    unnamed = [repr(name) for name in found if not isinstance(name, str)]
-    if unnamed:
-        raise ValueError(f"{what} must have strings for names, got {_listed(unnamed)}")
-    others = [name for name, value in found.items() if not isinstance(value, Tensor)]
-    if others:
-        inner = [name for name in others if isinstance(found.get(name), Mapping)]
-        hint = f" The state dict may be the entry {inner[0]!r}." if inner else ""
-        raise ValueError(f"{what} has entries that are no tensors: {_listed(others)}.{hint}")
-    return dict(found)
-
-
-def _faults(own: dict[str, Tensor], given: dict[str, Tensor]) -> list[str]:
-    # PyTorch before 0.4.1 saved batch norms without their counter, torchvision's first files too.
-    missing = [n for n in own if n not in given and not n.endswith("num_batches_tracked")]
-    unknown = [n for n in given if n not in own]
-    both = [n for n in own if n in given]
-    faults = []
-    if missing:
-        faults.append(f"The source lacks {_listed(missing)}.")
-    if unknown:
-        faults.append(f"The model lacks {_listed(unknown)}.")
-    if missing and unknown and set(missing) <= {n.removeprefix("module.") for n in unknown}:
-        faults.append(
-            "The prefix module. was left there by DataParallel: remove it from the names."
-        )
-    shapes = [n for n in both if own[n].shape != given[n].shape]
-    if shapes:
-        pairs = [f"{n} {tuple(own[n].shape)} and {tuple(given[n].shape)}" for n in shapes]
-        faults.append(f"Shapes differ, in model and source: {_listed(pairs)}.")
-        head = sorted({name.rpartition(".")[0] or name for name in shapes})
-        if len(head) == 1 and not (missing or unknown):
-            faults.append(f"leave_out={head!r} loads the rest and keeps the model's own {head[0]}.")
-    kinds = [n for n in both if own[n].is_floating_point() != given[n].is_floating_point()]
-    if kinds:
-        faults.append(f"Whole numbers stand where the other has fractions: {_listed(kinds)}.")
-    # load_state_dict would stop at these halfway.
-    odd = [n for n in both if not all(_has_values(tensor[n]) for tensor in (own, given))]
-    if odd:
-        faults.append(f"Sparse or on the meta device, without values to copy: {_listed(odd)}.")
-    return faults
-
-
-def _has_values(tensor: Tensor) -> bool:
-    return tensor.layout == torch.strided and not tensor.is_meta
-
-
-def _listed(names: Sequence[str], most: int = 6) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+def _mismatch(model: nn.Module, fault: str, proposal: dict[str, Any] | None) -> WeightsMismatch:
+    if proposal is None:
+        return WeightsMismatch(fault)
+    proposal = {name: value for name, value in proposal.items() if value}
+    arguments = [f"{name}={value!r}" for name, value in proposal.items()]
+    advice = f" It loads with load_weights({', '.join(['model', 'source', *arguments])})."
+    if list(proposal) == ["leave_out"]:
+        names = list(model.state_dict())
+        own = [p for p in proposal["leave_out"] if any(fitting.is_in(n, p) for n in names)]
+        kept = f" and keeps the model's own {', '.join(own)}" if own else ""
+        advice = f" {arguments[0]} loads the rest{kept}."
+    if "rename" in proposal:
+        advice += " Whether the networks compute the same, names do not tell: compare an output."
+        if any(isinstance(module, PadShortcut) for module in model.modules()):
+            advice += " Other networks may have zeros on both sides, which is shortcut='A-both'."
+    return WeightsMismatch(fault, advice, proposal)

@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from toy_cli import SMALL, carried_out, done, pictures, read
 
-from resnet_cli import reporting
-from resnet_lib import data, nets, probes, train
+from resnet_cli import epoch_report
+from resnet_lib import data, nets, probes, train, weights
 from resnet_lib.weights import load_weights
 
 
@@ -108,14 +108,20 @@ def test_other_data_are_normalised_as_the_runs_were(pets_run, tmp_path):
     found = data.image_folder(dark, 8)
     net = nets.CifarResNet(8, num_classes=2)
     load_weights(net, pets_run / "model.safetensors")
-    images = data.Normalize(about["mean"], about["std"])(found.test_images)
-    expected = train.evaluate(net, [(images, found.test_labels)])
-    assert numbers(text)[0] == expected.samples == 4
+    whole = torch.cat([found.train_images, found.test_images])
+    labels = torch.cat([found.train_labels, found.test_labels])
+    images = data.Normalize(about["mean"], about["std"])(whole)
+    expected = train.evaluate(net, [(images, labels)])
+    assert numbers(text)[0] == expected.samples == 18, "a folder that is named is judged whole"
+    assert "images    18 of 18, all of them" in text
     assert numbers(text)[1] == pytest.approx(expected.loss, abs=1e-4)
-    own = data.Normalize(found.mean, found.std)(found.test_images)
-    assert train.evaluate(net, [(own, found.test_labels)]).loss != pytest.approx(
-        expected.loss, abs=1e-4
-    )
+    own = data.Normalize(found.mean, found.std)(whole)
+    assert train.evaluate(net, [(own, labels)]).loss != pytest.approx(expected.loss, abs=1e-4)
+    text = done("evaluate", "--run", pets_run, "--data", dark, "--part", "test")
+    assert "images    4 of 18, the test part" in text
+    tested = data.Normalize(about["mean"], about["std"])(found.test_images)
+    found_loss = train.evaluate(net, [(tested, found.test_labels)]).loss
+    assert numbers(text)[1] == pytest.approx(found_loss, abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -134,9 +140,9 @@ def test_an_unfinished_run_is_evaluated_at_its_newest_checkpoint(
 
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(reporting, "say", stop)
-        patch.setattr(reporting, "announce", lambda *_: None)
-        patch.setattr("resnet_cli.training.announce", lambda *_: None)
+        patch.setattr(epoch_report, "say", stop)
+        patch.setattr(epoch_report, "announce", lambda *_: None)
+        patch.setattr("resnet_cli.train_command.announce", lambda *_: None)
         small = (*SMALL, "--batch-size", "256", "--epochs", "2", *words)
         assert carried_out(*small, "--out", folder).code == 1
     text = done("evaluate", "--run", folder)
@@ -161,7 +167,9 @@ def test_precision_layout_and_batches_are_the_runs_own_unless_told(tmp_path, mon
     evaluated = train.evaluate
 
     def noted(net, batches, **options):
-        seen.append((batches.batch_size, options, net.layer1[0].conv1.weight.is_contiguous()))
+        batches = list(batches)
+        layout = net.layer1[0].conv1.weight.is_contiguous()
+        seen.append((len(batches[0][0]), options, layout))
         return evaluated(net, batches, **options)
 
     monkeypatch.setattr(train, "evaluate", noted)
@@ -170,7 +178,7 @@ def test_precision_layout_and_batches_are_the_runs_own_unless_told(tmp_path, mon
     test = read(folder / "history.json")["test"]
     assert numbers(done("evaluate", "--run", folder))[1] == round(test["loss"], 4)
     done("evaluate", "--run", folder, "--precision", "fp32", "--batch-size", "100")
-    as_told = {"precision": "fp32", "channels_last": True}
+    as_told = {"precision": "fp32", "channels_last": True, "confusion": True}
     assert seen == [(48, as_told | {"precision": "bf16"}, False), (100, as_told, False)]
 
 
@@ -208,7 +216,7 @@ def test_failures_of_evaluate(run, pets, pets_run, tmp_path):
         (("--run", pets_run, "--data", three), 1, "the network knows 2 classes, "),
         ((*plain[1:], run / "model.safetensors"), 1, "are of resnet8, not of plain8"),
         ((*other[1:], bare), 1, "source does not fit the model. The source lacks layer1.1."),
-        ((*other[1:], tmp_path / "none.pt"), 1, "source names no file"),
+        ((*other[1:], tmp_path / "none.pt"), 1, "names no file"),
         (("--run", tmp_path), 1, "holds neither model.safetensors nor a checkpoint: train first"),
         (("--run", run, *mean), 2, "argument --mean: must be 1 number(s), one per channel, got 2"),
         (("--run", run, "--mean", "0", "--std", "0"), 2, "argument --mean, --std: std[0] must be"),
@@ -226,7 +234,7 @@ def test_a_head_of_another_size_is_no_matter_of_leaving_out(tmp_path):
     words = ("evaluate", "--net", "resnet8", "--data", "digits", "--weights", tmp_path / "w.pt")
     ended = carried_out(*words)
     assert ended.code == 1
-    assert "fc.weight (10, 64) and (7, 64)" in ended.err
+    assert "the network knows 7 classes, digits has 10" in ended.err
     assert "leave" not in ended.err
 
 
@@ -239,7 +247,58 @@ def test_ctrl_c_in_an_evaluation(run, monkeypatch):
     assert (ended.code, ended.err) == (130, "python -m resnet_lib evaluate: stopped at once\n")
 
 
+def test_the_size_travels_with_the_weights(tmp_path, pets):
+    """Trained at 24 pixels, judged at 24 pixels, though nobody says so and 64 is the default."""
+    folder = tmp_path / "run"
+    words = ("train", "--net", "resnet8", "--data", pets, "--size", "24", "--batch-size", "5")
+    done(*words, "--epochs", "1", "--out", folder)
+    path = folder / "model.safetensors"
+    by_run = done("evaluate", "--run", folder, "--part", "all")
+    by_file = done("evaluate", "--weights", path, "--data", pets)
+    assert numbers(by_file) == numbers(by_run)
+    other = done("evaluate", "--weights", path, "--data", pets, "--size", "64")
+    assert numbers(other) != numbers(by_run)
+
+
+def test_confusion_and_top5_are_counted_right(run):
+    digits = data.digits()
+    scores = net_of(run)(digits.test_images)
+    text = done("evaluate", "--run", run, "--confusion")
+    best = scores.topk(5).indices
+    wrong = 1 - (best == digits.test_labels[:, None]).any(1).double().mean().item()
+    assert f"top-5     {100 * wrong:.2f} % error" in text
+    lines = text[text.index("rows: what it is") :].splitlines()
+    counts = [[int(cell) for cell in line.split()[1:]] for line in lines[2:]]
+    expected = torch.zeros(10, 10, dtype=torch.int64)
+    for label, guess in zip(digits.test_labels, best[:, 0], strict=True):
+        expected[label, guess] += 1
+    assert counts == expected.tolist()
+    assert lines[1].split() == list("0123456789")
+
+
+def test_weights_that_come_along_are_named_by_their_data():
+    by_name = done("evaluate", "--net", "resnet8", "--weights", "digits", "--data", "digits")
+    path = weights.model_card("resnet8", "digits").path
+    by_file = done("evaluate", "--weights", path, "--data", "digits")
+    assert numbers(by_name) == numbers(by_file)
+    assert numbers(by_name)[2] > 95
+
+
+def test_imagenets_normalisation_has_a_name(pets_run):
+    numbers_of = ("0.485", "0.456", "0.406"), ("0.229", "0.224", "0.225")
+    by_word = done("evaluate", "--run", pets_run, "--mean", "imagenet", "--std", "imagenet")
+    by_hand = ("--mean", *numbers_of[0], "--std", *numbers_of[1])
+    assert numbers(by_word) == numbers(done("evaluate", "--run", pets_run, *by_hand))
+    assert numbers(by_word) != numbers(done("evaluate", "--run", pets_run))
+
+
 # Summary
+
+
+def test_summary_of_a_run_has_its_images_and_classes(pets_run):
+    assert done("summary", "--run", pets_run) == done(
+        *("summary", "--net", "resnet8", "--input", "3", "8", "8", "--num-classes", "2")
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import fields
@@ -12,10 +13,9 @@ import torch
 from notebooks import ROOT
 from toy_cli import SMALL, carried_out, done, pictures
 
-from resnet_cli import names
-from resnet_cli.fields import GROUPS
+from resnet_cli.config_options import GROUPS
 from resnet_cli.options import make_parser
-from resnet_lib import __version__, nets
+from resnet_lib import __version__
 from resnet_lib.train import TrainConfig
 from resnet_lib.train.config import LIMITS
 
@@ -23,9 +23,9 @@ WORDS = {"True": "on", "False": "off", "None": "none", "(0.5, 0.75)": "0.5 0.75"
 # What has no default: what must be given, and what is done only when it is asked for.
 WITHOUT_DEFAULT = (
     *("--net", "--data DATA ", "--out", "--resume", "--run", "--weights FILE        without"),
-    *("--leave-out", "--per-class"),
+    *("--leave-out", "--per-class", "--confusion", "--json", "--csv"),
 )
-COMMANDS = ("train", "evaluate", "summary")
+COMMANDS = ("train", "evaluate", "predict", "summary")
 
 
 def shown(*words):
@@ -68,7 +68,7 @@ def test_every_group_of_fields_names_fields():
     assert {name for group in GROUPS.values() for name in group} == known
 
 
-@pytest.mark.parametrize(("command", "count"), [("train", 37), ("evaluate", 14)])
+@pytest.mark.parametrize(("command", "count"), [("train", 44), ("evaluate", 18), ("predict", 12)])
 def test_every_option_has_a_help_with_its_default(command, count):
     text = done(command, "--help").split("\nexamples:")[0]
     entries = re.split(r"\n  (?=--)", text)[1:]
@@ -94,20 +94,28 @@ def examples():
 def test_every_example_is_understood():
     parser, _ = make_parser()
     found = examples()
-    assert len(found) == 11
+    assert len(found) == 18
     for words in found:
         start = words.index("resnet_lib")
         assert words[:start] in (["python", "-m"], ["torchrun", "--nproc-per-node=2", "-m"])
         parser.parse_args(words[start + 1 :])
 
 
-def test_the_examples_of_the_api_page_run(tmp_path, monkeypatch):
+def test_the_examples_run(tmp_path, monkeypatch):
+    """Those that need neither CIFAR-10 nor a second process, in the order of the page."""
     monkeypatch.chdir(tmp_path)
+    for name in ("pets", "more_pets", "new_pictures"):
+        pictures(tmp_path / name)
+    shutil.copy(tmp_path / "pets" / "bright" / "0.png", tmp_path / "cat.jpg")
+    page = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
+    (settings,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "pets.toml").write_text(settings, encoding="utf-8")
     ran = []
     for words in examples():
-        if words[0] == "python" and not {"cifar10", "runs/r20", "runs/pets"} & set(words):
+        if words[0] == "python" and not {"cifar10", "runs/r20"} & set(words):
             done(*words[3:])
             ran.append(words[3])
+    assert len(ran) >= 10
     assert sorted(set(ran)) == sorted(COMMANDS)
     assert (tmp_path / "runs" / "digits" / "model.safetensors").is_file()
 
@@ -126,44 +134,6 @@ def test_help_and_refusals_do_not_wait_for_pytorch():
     command = [sys.executable, "-c", script]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
     assert ended.stdout.splitlines()[-1] == "[0, 0, 2] False False"
-
-
-# Names of networks
-
-
-def test_names_are_those_of_the_library():
-    assert set(names.IMAGENET_DEPTHS) == set(nets.CONFIGURATIONS)
-
-
-@pytest.mark.parametrize("name", ["resnet8", "resnet20", "resnet110", "plain8", "plain20"])
-def test_other_depths_are_cifars(name):
-    residual, depth = name.startswith("resnet"), int(name.lstrip("resntplai"))
-    torch.manual_seed(0)
-    found = names.build(name, 7, 2)
-    torch.manual_seed(0)
-    expected = nets.CifarResNet(depth, 7, 2, residual=residual)
-    assert str(found) == str(expected)
-    assert torch.equal(found.conv1.weight, expected.conv1.weight)
-    assert [block.residual for block in found.layer3] == [residual] * len(found.layer3)
-    assert names.default_shape(name) == ((3, 32, 32), 10)
-
-
-@pytest.mark.parametrize("depth", nets.CONFIGURATIONS)
-def test_imagenets_depths_are_imagenets_also_where_they_are_6n_plus_2(depth):
-    for kind in ("resnet", "plain"):
-        with torch.device("meta"):
-            found = names.build(f"{kind}{depth}", 1000, 3)
-            expected = getattr(nets, f"resnet{depth}")(residual=kind == "resnet")
-        assert str(found) == str(expected)
-        assert names.default_shape(f"{kind}{depth}") == ((3, 224, 224), 1000)
-
-
-@pytest.mark.parametrize(
-    "name", ["resnet2", "resnet19", "resnet0", "resnet08", "resnet", "vgg16", "ResNet20", "20", ""]
-)
-def test_other_names_are_refused(name):
-    with pytest.raises(ValueError, match=re.escape(f"got {name!r}")):
-        names.split_name(name)
 
 
 # Refusals that need no data
@@ -251,19 +221,19 @@ REFUSED = {
         "argument --color-jitter: expected 4 arguments",
     ),
     "unknown device": ((*SMALL, "--device", "gpu"), "argument --device: invalid choice: 'gpu'"),
-    "resume with others": (
+    "resume with unknown": (
         ("train", "--resume", "{new}", "--epochs", "3", "--lr", "1"),
         "unrecognized arguments: --lr 1",
     ),
-    "resume with epochs": (
-        ("train", "--resume", "{new}", "--epochs", "3", "--nesterov"),
-        "run.json: leave out --epochs, --nesterov",
+    "resume with others": (
+        ("train", "--resume", "{new}", "--epochs", "3", "--nesterov", "--batch-size", "3"),
+        "run.json: leave out --nesterov, --batch-size",
     ),
     "resume without threads": (
         ("train", "--resume", "{new}", "--threads", "0"),
         "argument --threads: must be at least 1, got 0",
     ),
-    "evaluate nothing": (("evaluate",), "without --run, these are required: --net, --weights, --d"),
+    "evaluate nothing": (("evaluate",), "without --run, these are required: --weights, --data"),
     "evaluate two": (
         ("evaluate", "--run", "{new}", "--net", "resnet8"),
         "argument --run: brings its own network: leave out --net",
@@ -272,7 +242,23 @@ REFUSED = {
         ("evaluate", "--run", "{new}", "--mean", "0.5"),
         "argument --mean: --mean and --std go together",
     ),
-    "summary of nothing": (("summary",), "the following arguments are required: --net"),
+    "words for numbers": (
+        ("evaluate", "--run", "{new}", "--mean", "imagenet", "1", "--std", "1"),
+        "argument --mean: is the word imagenet, or numbers",
+    ),
+    "predict nothing": (("predict", "--run", "{new}"), "name a picture, or a folder of pictures"),
+    "predict by nothing": (("predict", "."), "without --run, these are required: --weights"),
+    "predict two ways": (
+        ("predict", "--run", "{new}", "--json", "--csv", "."),
+        "argument --csv: not together with --json",
+    ),
+    "no class": (("predict", "--run", "{new}", "--top", "0", "."), "--top: must be at least 1"),
+    "cache of digits": ((*SMALL, *OUT, "--cache", "c"), "argument --cache: is for folders"),
+    "best without validation": (
+        (*SMALL, *OUT, "--keep-best"),
+        "argument --keep-best: needs --validation above 0",
+    ),
+    "summary of nothing": (("summary",), "without --run, these are required: --net"),
     "flat image": (
         ("summary", "--net", "resnet8", "--input", "1", "0", "8"),
         "argument --input: must be three numbers from 1 up, got (1, 0, 8)",
@@ -301,11 +287,12 @@ def test_a_refusal_comes_from_one_of_several_processes(monkeypatch):
     assert carried_out(*SMALL) == (2, "", "")
 
 
-def test_evaluate_is_for_one_process(monkeypatch):
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+def test_these_are_for_one_process(command, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
-    ended = carried_out("evaluate", "--run", ".")
+    ended = carried_out(command, "--run", ".")
     assert ended.code == 2
-    assert "evaluate runs in one process: start it without torchrun" in ended.err
+    assert f"{command} runs in one process: start it without torchrun" in ended.err
 
 
 # Failures that need no data
@@ -316,6 +303,15 @@ FAILED = {
         "--data must be digits, cifar10 or a folder, and there is no folder cifar",
     ),
     "no such weights": ((*SMALL, *OUT, "--weights", "{new}"), "--weights names no file: {new}"),
+    "no weights of that name": (
+        (*SMALL, *OUT, "--weights", "cifar10"),
+        "--weights names no file, and none that comes along: weights of resnet8 must be digits",
+    ),
+    "no such picture": (
+        ("predict", "--run", "{new}", "{new}/cat.jpg"),
+        "there is no picture and no folder {new}/cat.jpg",
+    ),
+    "no such config": (("train", "--config", "{new}"), "--config {new}: No such file"),
     "out is a file": ((*SMALL, "--out", "{file}"), "--out must be a folder, and {file} is a file"),
     "out under a file": ((*SMALL, "--out", "{file}/run"), "Not a directory: {file}/run"),
     "no run to resume": (
@@ -340,11 +336,15 @@ def test_what_cannot_be_done_fails_with_status_1_and_one_line(name, tmp_path):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-@pytest.mark.parametrize("option", [("--device", "cuda"), ("--sync-batch-norm",)])
+@pytest.mark.skipif(torch.backends.mps.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize(
+    "option", [("--device", "cuda"), ("--device", "mps"), ("--sync-batch-norm",)]
+)
 def test_options_for_gpus_are_refused_where_there_is_none(option, tmp_path):
     ended = carried_out(*SMALL, "--out", tmp_path / "new", *option)
     assert ended.code == 2
     assert f"error: argument {option[0]}: " in ended.err
+    assert len(ended.err.splitlines()[-1]) < 120, "none of PyTorch's own lists"
     assert not list(tmp_path.iterdir())
 
 

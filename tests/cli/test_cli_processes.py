@@ -7,6 +7,8 @@ import pytest
 import torch.distributed as dist
 from toy_cli import SMALL, done, ended, read, rows, same_bits, started, weights
 
+from resnet_cli.command_words import python
+
 needs_gloo = pytest.mark.skipif(
     not dist.is_available() or not dist.is_gloo_available(), reason="PyTorch has no gloo here"
 )
@@ -38,7 +40,7 @@ def test_a_signal_keeps_the_run_and_it_goes_on_to_the_same_bits(whole, tmp_path,
     assert last.code == code
     assert "stopped after update " in last.err
     assert last.err.splitlines()[-1] == (
-        f"Go on with: python -m resnet_lib train --resume {folder}"
+        f"Go on with: {python()} -m resnet_lib train --resume {folder}"
     )
     assert "Traceback" not in last.err
     assert not (folder / "model.safetensors").exists()

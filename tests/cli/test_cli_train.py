@@ -16,13 +16,17 @@ from safetensors import safe_open
 from torchvision.datasets import CIFAR10
 from toy_cli import SMALL, carried_out, done, pictures, read, rows, same_bits, weights
 
-from resnet_cli import reporting, sources
+from resnet_cli import datasets, epoch_report
+from resnet_cli.command_words import python
 from resnet_cli.main import main
+from resnet_cli.run_folder import DataFacts
+from resnet_cli.settings import TrainSettings
 from resnet_lib import data, nets, train
 from resnet_lib.train import Checkpoints, TrainConfig
 from resnet_lib.weights import load_weights
 
 QUICK = (*SMALL, "--epochs", "2")
+DIGITS = TrainSettings(data="digits", net="resnet8")
 FILES = ["checkpoints", "history.json", "model.safetensors", "run.json"]
 
 
@@ -38,14 +42,14 @@ def stop_at(monkeypatch):
     """Make the run fail, or be stopped, when an epoch is reported."""
 
     def arrange(epoch, what):
-        report = reporting.Report.__call__
+        report = epoch_report.Report.__call__
 
         def reported(self, row):
             report(self, row)
             if row["epoch"] == epoch:
                 what()
 
-        monkeypatch.setattr(reporting.Report, "__call__", reported)
+        monkeypatch.setattr(epoch_report.Report, "__call__", reported)
 
     return arrange
 
@@ -86,12 +90,10 @@ def test_a_run_is_what_the_library_makes_of_the_same_settings(run):
 
 def test_the_images_are_the_digits_on_their_own_scale():
     found, expected = (
-        sources.load({"data": "digits", "size": None}, train.World("cpu")),
+        datasets.load(DIGITS, train.World("cpu")),
         data.digits(),
     )
-    _, normalize = sources.transforms(
-        {"augment": False, "color_jitter": None, "data": "digits"}, 8, found.mean, found.std
-    )
+    _, normalize = datasets.transforms(DIGITS, datasets.describe(found, DIGITS))
     assert found.train_images.min() == 0
     assert found.train_images.max() == 1
     torch.testing.assert_close(normalize(found.test_images), expected.test_images)
@@ -102,7 +104,7 @@ def test_the_folder_holds_the_run_and_nothing_half_written(run):
     assert sorted(path.name for path in folder.iterdir()) == FILES
     assert not list(folder.rglob("*.new"))
     kept = read(folder / "run.json")
-    assert kept["command"] == f"python -m resnet_lib {' '.join(QUICK)} --out {folder}"
+    assert kept["command"] == f"{python()} -m resnet_lib {' '.join(QUICK)} --out {folder}"
     assert kept["config"] == {**vars(TrainConfig(epochs=2)), "milestones": [0.5, 0.75]}
     assert kept["settings"]["batch_size"] == 256
     assert kept["settings"]["threads"] == torch.get_num_threads()
@@ -187,9 +189,9 @@ def test_a_share_is_held_out_and_the_test_comes_last(tmp_path):
 
 
 def test_held_out_images_are_of_every_class_and_not_trained_on():
-    images = sources.load({"data": "digits", "size": None}, train.World("cpu"))
-    parts = sources.split(images, 0.25)
-    again = sources.split(images, 0.25)
+    images = datasets.load(DIGITS, train.World("cpu"))
+    parts = datasets.split(images, 0.25)
+    again = datasets.split(images, 0.25)
     assert torch.equal(parts.judged[1], again.judged[1])
     counts = parts.judged[1].bincount() / images.train_labels.bincount()
     assert ((counts > 0.23) & (counts < 0.27)).all()
@@ -212,16 +214,23 @@ def test_augmentation_changes_the_run(words, tmp_path, run):
 
 
 @pytest.mark.parametrize(
-    ("name", "kinds"),
+    ("name", "asked", "kinds"),
     [
-        ("digits", ["RandomCrop(padding=1)"]),
-        ("cifar10", ["RandomCrop(padding=4)", "RandomFlip(p=0.5)"]),
-        ("pets", ["RandomResizedCrop(size=8, scale=(0.25, 1)", "RandomFlip(p=0.5)"]),
+        ("digits", {}, ["RandomCrop(padding=1)"]),
+        ("digits", {"flip": True}, ["RandomCrop(padding=1)", "RandomFlip(p=0.5)"]),
+        ("cifar10", {}, ["RandomCrop(padding=4)", "RandomFlip(p=0.5)"]),
+        ("cifar10", {"crop": False}, ["RandomFlip(p=0.5)"]),
+        ("pets", {}, ["RandomCrop(padding=4)"]),
+        ("pets", {"flip": True}, ["RandomCrop(padding=4)", "RandomFlip(p=0.5)"]),
+        ("pets", {"augment": False}, []),
+        ("pets", {"augment": False, "flip": True}, ["RandomFlip(p=0.5)"]),
     ],
 )
-def test_augmentation_fits_the_data(name, kinds):
-    settings = {"data": name, "augment": True, "color_jitter": [0.1, 0.1, 0.1, 0.1]}
-    augmented, plain = sources.transforms(settings, 8, [0.5], [0.2])
+def test_augmentation_fits_the_data(name, asked, kinds):
+    size = 8 if name == "digits" else 32
+    settings = TrainSettings(data=name, color_jitter=(0.1, 0.1, 0.1, 0.1), **asked)
+    facts = DataFacts(("a", "b"), (1, size, size), 1, 1, (0.5,), (0.2,), "")
+    augmented, plain = datasets.transforms(settings, facts)
     found = [str(module) for module in augmented]
     assert len(found) == len(kinds) + 2
     assert all(one.startswith(kind) for one, kind in zip(found, kinds, strict=False))
@@ -268,7 +277,7 @@ def test_unreadable_pictures_are_named_and_left_out_when_asked(tmp_path):
     words = (*words, "--out", tmp_path / "run")
     ended = carried_out(*words)
     assert ended.code == 1
-    assert "leave them out with --skip-unreadable" in ended.err
+    assert "On the command line: --skip-unreadable" in ended.err
     assert "dark/9.png: not an image" in ended.err
     assert not (tmp_path / "run").exists()
     ended = carried_out(*words, "--skip-unreadable")
@@ -286,7 +295,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(run, tmp_path, stop_at):
     assert ended.code == 130
     assert ended.err == (
         "python -m resnet_lib train: stopped after update 7; the run is kept in "
-        f"{folder}/checkpoints\nGo on with: python -m resnet_lib train --resume '{folder}'\n"
+        f"{folder}/checkpoints\nGo on with: {python()} -m resnet_lib train --resume '{folder}'\n"
     )
     assert not (folder / "model.safetensors").exists()
     text = done("train", "--resume", folder)
@@ -317,14 +326,14 @@ def test_sigterm_ends_with_a_status_of_its_own(tmp_path, stop_at):
     stop_at(1, lambda: os.kill(os.getpid(), signal.SIGTERM))
     ended = carried_out(*QUICK, "--out", tmp_path / "run")
     assert ended.code == 143
-    assert "Go on with: python -m resnet_lib train --resume" in ended.err
+    assert f"Go on with: {python()} -m resnet_lib train --resume" in ended.err
 
 
 def test_stopped_before_it_began_there_is_nothing_to_go_on_with(tmp_path, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sources, "load", stop)
+    monkeypatch.setattr(datasets, "load", stop)
     ended = carried_out(*QUICK, "--out", tmp_path / "run")
     assert (ended.code, ended.err) == (130, "python -m resnet_lib train: stopped at once\n")
     assert not (tmp_path / "run").exists()
@@ -403,7 +412,7 @@ def test_a_folder_with_a_run_is_refused_with_the_command_that_goes_on(run):
     ended = carried_out(*QUICK, "--out", run[0])
     assert ended.code == 2
     assert f"{run[0]} already holds a run" in ended.err
-    assert f"python -m resnet_lib train --resume {run[0]}" in ended.err
+    assert f"{python()} -m resnet_lib train --resume {run[0]}" in ended.err
 
 
 @pytest.mark.parametrize("name", ["checkpoints", "model.safetensors", "history.json"])
@@ -544,7 +553,7 @@ def test_a_full_disk_fails_and_says_how_to_go_on(run, tmp_path):
     assert ended.code == 1
     assert ended.err.splitlines() == [
         f"python -m resnet_lib train: error: {os.strerror(errno.EFBIG)}",
-        f"Go on with: python -m resnet_lib train --resume {tmp_path / 'run'}",
+        f"Go on with: {python()} -m resnet_lib train --resume {tmp_path / 'run'}",
     ]
     assert not list((tmp_path / "run").rglob("*.new"))
     done("train", "--resume", tmp_path / "run")
@@ -598,7 +607,7 @@ BROKEN = {
     ),
     "bad network": (
         lambda kept: kept | {"settings": kept["settings"] | {"net": "vgg16"}},
-        "run.json cannot be used: must be resnet18",
+        "run.json cannot be used: name must be resnet18",
     ),
 }
 
@@ -630,7 +639,7 @@ def test_what_nobody_expects_keeps_its_traceback(tmp_path, monkeypatch):
     def fault(*_):
         raise RuntimeError("a fault in the library")
 
-    monkeypatch.setattr(sources, "split", fault)
+    monkeypatch.setattr(datasets, "split", fault)
     with pytest.raises(RuntimeError, match="a fault in the library"):
         carried_out(*QUICK, "--out", tmp_path / "run")
 
@@ -639,7 +648,7 @@ def test_out_of_memory_says_what_helps(tmp_path, monkeypatch):
     def full(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nand more")
 
-    monkeypatch.setattr("resnet_cli.training.fit", full)
+    monkeypatch.setattr("resnet_cli.train_command.fit", full)
     ended = carried_out(*QUICK, "--out", tmp_path / "run")
     assert ended.code == 1
     (line,) = ended.err.splitlines()
@@ -649,12 +658,12 @@ def test_out_of_memory_says_what_helps(tmp_path, monkeypatch):
 
 
 def test_warnings_come_in_one_line(tmp_path, monkeypatch):
-    load = sources.load
+    load = datasets.load
 
     def warned(*words):
         warnings.warn("the weather is bad", stacklevel=1)
         return load(*words)
 
-    monkeypatch.setattr(sources, "load", warned)
+    monkeypatch.setattr(datasets, "load", warned)
     ended = carried_out(*SMALL, "--epochs", "1", "--out", tmp_path / "run")
     assert (ended.code, ended.err) == (0, "warning: the weather is bad\n")

@@ -17,7 +17,6 @@ from bench import (
     ladder_turns,
     partners,
     record,
-    roofline,
 )
 from bench.ladder_rungs import Rung
 from notebooks import ROOT
@@ -429,17 +428,6 @@ def test_a_rung_that_cannot_be_set_up_is_left_out(inside, monkeypatch):
 
 
 # The floor.
-
-
-def test_floor_adds_up_arithmetic_and_bytes():
-    a, b = torch.zeros(4, 8), torch.zeros(8, 16)
-    with roofline.Floor(speed=1.0, bandwidth=1.0) as floor:
-        product = a @ b
-        product.T.relu()
-    assert floor.operations == 2 * 4 * 8 * 16
-    assert floor.bytes == 4 * (4 * 8 + 8 * 16 + 4 * 16) + 4 * 2 * 4 * 16
-    # The product is held up by its arithmetic, the ReLU by its bytes; the transposition is free.
-    assert floor.seconds == 2 * 4 * 8 * 16 + 4 * 2 * 4 * 16
 
 
 def test_floor_of_a_network_is_three_times_its_forward_pass():

@@ -13,7 +13,8 @@ def nbval(folder: Path, *options: str) -> str:
     """Run strict nbval over a folder, by itself, and return what it says."""
     # Free of the outer run's settings; and the notebooks import the library beside these tests.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
-    environment["PYTHONPATH"] = str(ROOT)
+    places = (ROOT, ROOT / "book" / "_tools", ROOT / "tests" / "helpers")
+    environment["PYTHONPATH"] = os.pathsep.join(map(str, places))
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--color=no", "-rA"]
     command += ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=1800", *options]
     run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)

@@ -162,12 +162,14 @@ def test_block_agrees_with_numpy(kind, option, c_out, stride, residual, train):
     np.testing.assert_allclose(block.bn1.running_var, var, atol=1e-12)
 
 
-@pytest.mark.parametrize(("c_out", "stride"), [(3, 1), (3, 2), (5, 1), (5, 2), (7, 3)])
-def test_pad_shortcut_agrees_with_numpy(c_out, stride):
+@pytest.mark.parametrize("side", ["behind", "both"])
+@pytest.mark.parametrize(("c_out", "stride"), [(3, 1), (3, 2), (5, 1), (5, 2), (6, 2), (7, 3)])
+def test_pad_shortcut_agrees_with_numpy(c_out, stride, side):
     x = torch.randn(2, 3, 7, 8)
     kept = x.numpy()[:, :, ::stride, ::stride]
-    expected = np.pad(kept, ((0, 0), (0, c_out - 3), (0, 0), (0, 0)))
-    shortcut = PadShortcut(3, c_out, stride)
+    front = (c_out - 3) // 2 if side == "both" else 0
+    expected = np.pad(kept, ((0, 0), (front, c_out - 3 - front), (0, 0), (0, 0)))
+    shortcut = PadShortcut(3, c_out, stride, side)
     np.testing.assert_array_equal(shortcut(x).numpy(), expected)
     assert not list(shortcut.parameters())
 
@@ -184,6 +186,7 @@ def test_pad_shortcut_keeps_the_layout_of_the_gradient():
     ("option", "same_shape", "changed_shape"),
     [
         ("A", nn.Identity, PadShortcut),
+        ("A-both", nn.Identity, PadShortcut),
         ("B", nn.Identity, nn.Sequential),
         ("C", nn.Sequential, nn.Sequential),
     ],
@@ -192,6 +195,19 @@ def test_shortcut_options_are_the_papers(option, same_shape, changed_shape):
     assert type(make_shortcut(4, 4, 1, option)) is same_shape
     assert type(make_shortcut(4, 4, 2, option)) is changed_shape
     assert type(make_shortcut(4, 8, 1, option)) is changed_shape
+
+
+def test_zeros_are_behind_unless_asked_for_on_both_sides():
+    assert torch.equal(
+        make_shortcut(2, 6, 1, "A")(torch.ones(1, 2, 1, 1)).flatten(),
+        torch.tensor([1.0, 1, 0, 0, 0, 0]),
+    )
+    assert torch.equal(
+        make_shortcut(2, 6, 1, "A-both")(torch.ones(1, 2, 1, 1)).flatten(),
+        torch.tensor([0.0, 0, 1, 1, 0, 0]),
+    )
+    with pytest.raises(ValueError, match=r"^side must be one of behind, both, got 'front'"):
+        PadShortcut(2, 6, 1, "front")
 
 
 def torchvision_twin(kind, block, c_in, c_out, stride):
@@ -318,7 +334,7 @@ def test_unknown_option_is_refused(option):
         ("shortcut", lambda: BasicBlock(4, 4, shortcut=option)),
         ("shortcut", lambda: Bottleneck(4, 4, shortcut=option)),
     ):
-        message = f"{name} must be one of A, B, C, got {option!r}"
+        message = f"{name} must be one of A, B, C, A-both, got {option!r}"
         with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
             call()
 

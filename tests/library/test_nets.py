@@ -1,5 +1,6 @@
 """The ImageNet networks: torchvision's to the last bit, and the paper's (He et al. 2015)."""
 
+import re
 from itertools import pairwise
 
 import pytest
@@ -244,28 +245,28 @@ def test_network_names_the_number_it_refuses(depth, name, value):
         NETWORKS[depth](**{name: value})
 
 
-@pytest.mark.parametrize("layers", [(), (2, 2, 2), [2, 2, 2, 2, 2], 4, None, "2222"])
-def test_layers_need_four_entries(layers):
+@pytest.mark.parametrize("blocks", [(), (2, 2, 2), [2, 2, 2, 2, 2], 4, None, "2222"])
+def test_blocks_need_four_entries(blocks):
     with pytest.raises((TypeError, ValueError)) as caught:
-        ResNet(BasicBlock, layers)
-    message = f"layers must have 4 entries, one per stage, got {layers!r}"
+        ResNet(BasicBlock, blocks)
+    message = f"blocks must have 4 entries, one per stage, got {blocks!r}"
     assert str(caught.value) == message
 
 
 @pytest.mark.parametrize("stage", range(4))
 @pytest.mark.parametrize("value", [0, -1, 2.0, True])
 def test_every_stage_needs_a_block(stage, value):
-    layers = [1, 1, 1, 1]
-    layers[stage] = value
-    match = rf"^layers must be .*at least 1, got {value!r}$"
+    blocks = [1, 1, 1, 1]
+    blocks[stage] = value
+    match = rf"^blocks must be .*at least 1, got {value!r}$"
     with torch.device("meta"), pytest.raises((TypeError, ValueError), match=match):
-        ResNet(BasicBlock, layers)
+        ResNet(BasicBlock, blocks)
 
 
 @every_depth
 def test_unknown_options_are_refused(depth):
     with torch.device("meta"):
-        with pytest.raises(ValueError, match=r"^shortcut must be one of A, B, C, got 'D'$"):
+        with pytest.raises(ValueError, match=r"^shortcut must be one of A, B, C, A-both, got 'D'$"):
             NETWORKS[depth](shortcut="D")
         with pytest.raises(TypeError, match="'strid'"):
             NETWORKS[depth](strid=2)
@@ -274,3 +275,57 @@ def test_unknown_options_are_refused(depth):
 def test_basic_block_has_no_1x1_for_the_stride():
     with torch.device("meta"), pytest.raises(TypeError, match="'stride_in_1x1'"):
         resnet18(stride_in_1x1=True)
+
+
+@every_depth
+@pytest.mark.parametrize("option", ["pretrained", "weights"])
+def test_torchvisions_ways_to_weights_are_answered_with_ours(depth, option):
+    """The line that the message proposes names this very network's weights."""
+    with torch.device("meta"), pytest.raises(TypeError, match=f"^{option} is no option") as caught:
+        NETWORKS[depth](**{option: "IMAGENET1K_V1"})
+    line = re.search(
+        r"weights\.load_weights\(net, (torchvision\.models\.\w+\.\w+)\)", str(caught.value)
+    )
+    entry = eval(line[1], {"torchvision": torchvision})
+    assert entry.meta["num_params"] == torchvisions(depth)[1]["num_params"]
+
+
+# The stem for small images
+
+
+@every_depth
+def test_small_stem_keeps_the_names_and_all_other_shapes(depth):
+    with torch.device("meta"):
+        small, large = NETWORKS[depth](stem="small"), NETWORKS[depth](stem="large")
+    changed = {
+        name: tuple(tensor.shape)
+        for name, tensor in small.state_dict().items()
+        if tensor.shape != large.state_dict()[name].shape
+    }
+    assert list(small.state_dict()) == list(large.state_dict())
+    assert changed == {"conv1.weight": (64, 3, 3, 3)}
+    assert str(NETWORKS[18]().conv1) == str(large.conv1)
+
+
+def test_small_stem_keeps_the_size():
+    """By hand: a 3×3 convolution, batch norm, ReLU; then the stages of the usual network."""
+    torch.manual_seed(0)
+    model = resnet18(10, stem="small").eval()
+    x = torch.randn(2, 3, 32, 24)
+    shapes = {row.layer: row.output for row in trace_shapes(model, x, nn.Sequential)}
+    assert shapes["layer1"] == (2, 64, 32, 24)
+    assert shapes["layer4"] == (2, 512, 4, 3)
+    y = nn.functional.conv2d(x, model.conv1.weight, padding=1)
+    y = model.bn1(y).relu()
+    for stage in (model.layer1, model.layer2, model.layer3, model.layer4):
+        y = stage(y)
+    assert torch.equal(model.fc(y.mean((2, 3))), model(x))
+
+
+@pytest.mark.parametrize("stem", ["tiny", None, 3, ["small"]])
+def test_other_stems_are_refused(stem):
+    with (
+        torch.device("meta"),
+        pytest.raises(ValueError, match=r"^stem must be one of large, small"),
+    ):
+        resnet18(stem=stem)

@@ -188,5 +188,7 @@ def test_network_names_the_number_it_refuses(name, value):
 
 @pytest.mark.parametrize("option", ["D", "a", "", None])
 def test_unknown_shortcut_is_refused(option):
-    with pytest.raises(ValueError, match=rf"^shortcut must be one of A, B, C, got {option!r}$"):
+    with pytest.raises(
+        ValueError, match=rf"^shortcut must be one of A, B, C, A-both, got {option!r}$"
+    ):
         CifarResNet(8, shortcut=option)

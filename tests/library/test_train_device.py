@@ -6,15 +6,78 @@ import sys
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from toy_training import CPU, bits, cnn, trained
 
-from resnet_lib.train import TrainConfig, World, evaluate, join, pick_device, pick_precision, world
+from resnet_lib.train import (
+    TrainConfig,
+    TrainState,
+    World,
+    counting,
+    evaluate,
+    evaluation,
+    join,
+    pick_device,
+    pick_precision,
+    precision,
+    processes,
+    state,
+)
 
 
-@pytest.mark.parametrize(("found", "expected"), [(True, "cuda"), (False, "cpu")])
-def test_auto_is_the_first_gpu_or_the_cpu(monkeypatch, found, expected):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: found)
+@pytest.mark.parametrize(
+    ("cuda", "mps", "expected"),
+    [(True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")],
+)
+def test_auto_is_the_first_gpu_or_the_cpu(monkeypatch, cuda, mps, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     assert pick_device() == pick_device("auto") == torch.device(expected)
+
+
+class NoDouble(TorchDispatchMode):
+    """Refuses numbers of 64 bits, as MPS does."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        found = function(*args, **(kwargs or {}))
+        for one in tree_leaves(found):
+            if isinstance(one, torch.Tensor) and one.dtype == torch.float64:
+                raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
+        return found
+
+
+def test_no_number_of_64_bits_where_the_device_has_none(monkeypatch):
+    """The one place that makes them asks the device; the CPU is taken for MPS here."""
+    real = counting.new_sums
+    for module in (counting, evaluation, state):
+        monkeypatch.setattr(module, "new_sums", lambda *how: real(*how).float())
+    assert real(torch.device("cpu")).dtype == torch.float64
+    with NoDouble():
+        trained(TrainConfig(epochs=1, ema_decay=0.9, clip_norm=1.0))
+
+
+def test_sums_on_mps_are_of_32_bits(monkeypatch):
+    kinds = []
+    monkeypatch.setattr(torch, "zeros", lambda *size, dtype, device: kinds.append(dtype))
+    counting.new_sums(torch.device("mps")), counting.new_sums(torch.device("cuda"))
+    assert kinds == [torch.float32, torch.float64]
+
+
+def test_precision_left_to_the_device_is_recorded(monkeypatch):
+    monkeypatch.setattr(precision, "pick_precision", lambda device: "bf16")
+    assert TrainState(cnn(), TrainConfig(precision="auto"), CPU).config.precision == "bf16"
+
+
+def test_unused_weights_are_looked_for_where_asked(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        processes, "DistributedDataParallel", lambda model, **how: asked.append(how) or model
+    )
+    two = World(torch.device("cpu"), 0, 2)
+    for config in (TrainConfig(), TrainConfig(find_unused_parameters=True)):
+        TrainState(cnn(), config, two)
+    assert [how["find_unused_parameters"] for how in asked] == [False, True]
 
 
 @pytest.mark.parametrize("name", ["cpu", "cpu:0"])
@@ -100,10 +163,10 @@ def two_gpus(monkeypatch):
         asked.append(("pick", name))
         return torch.device(name)
 
-    monkeypatch.setattr(world, "pick_device", pick)
-    monkeypatch.setattr(world.dist, "init_process_group", lambda *how, **_: asked.append(how))
-    monkeypatch.setattr(world.dist, "destroy_process_group", lambda: None)
-    monkeypatch.setattr(world.dist, "get_rank", lambda: 1)
+    monkeypatch.setattr(processes, "pick_device", pick)
+    monkeypatch.setattr(processes.dist, "init_process_group", lambda *how, **_: asked.append(how))
+    monkeypatch.setattr(processes.dist, "destroy_process_group", lambda: None)
+    monkeypatch.setattr(processes.dist, "get_rank", lambda: 1)
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "1")
     return asked

@@ -23,6 +23,10 @@ def by_hand(model, images, labels):
     return losses.mean().item(), (scores.argmax(1) == labels).double().mean().item()
 
 
+def numbers(found):
+    return found.loss, found.accuracy, found.samples
+
+
 class Scores(nn.Module):
     """Hands on its input, (N, K, 1, 1), as scores."""
 
@@ -47,7 +51,7 @@ def test_short_last_batch_counts_for_what_it_holds():
     found = evaluate(Scores(), Batches(scores, labels, 3))
     right, wrong = torch.tensor([-4.0, 4.0]).exp().log1p().tolist()
     assert found == Evaluation(pytest.approx((3 * right + wrong) / 4, rel=1e-6), 0.75, 4)
-    assert [type(value) for value in astuple(found)] == [float, float, int]
+    assert [type(value) for value in astuple(found)[:3]] == [float, float, int]
 
 
 def test_batches_may_come_from_anywhere():
@@ -59,7 +63,7 @@ def test_batches_may_come_from_anywhere():
     assert evaluate(net, pairs) == expected
     assert evaluate(net, (pair for pair in pairs)) == expected
     assert evaluate(net, loader) == expected
-    assert astuple(evaluate(net, shuffled)) == pytest.approx(astuple(expected), rel=1e-6)
+    assert numbers(evaluate(net, shuffled)) == pytest.approx(numbers(expected), rel=1e-6)
 
 
 @pytest.mark.parametrize("name", [n for n in MODELS if n not in WITHOUT_SCORES])
@@ -123,7 +127,9 @@ def test_no_sample_is_an_error():
 
 
 def test_unknown_precision_is_an_error():
-    with pytest.raises(ValueError, match="precision must be one of fp32, bf16, fp16, got 'half'"):
+    with pytest.raises(
+        ValueError, match="precision must be one of auto, fp32, bf16, fp16, got 'half'"
+    ):
         evaluate(cnn(), held_out(), precision="half")
 
 
@@ -154,7 +160,7 @@ def test_channels_last_lays_the_images_out():
     plain = evaluate(net, [pair])
     laid_out = evaluate(net, [pair], channels_last=True)
     assert seen == [False, True]
-    assert astuple(laid_out) == pytest.approx(astuple(plain), rel=1e-6)
+    assert numbers(laid_out) == pytest.approx(numbers(plain), rel=1e-6)
 
 
 def test_double_precision_is_kept():
@@ -176,3 +182,50 @@ def test_infinite_loss_is_reported_not_hidden():
 def test_world_may_be_given():
     world = World(torch.device("cpu"))
     assert evaluate(cnn(), held_out(), world=world) == evaluate(cnn(), held_out())
+
+
+# Top-5 and confusion
+
+
+def ten_classes(count=40, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    scores = torch.randn(count, 10, 1, 1, generator=generator)
+    return scores, torch.randint(0, 10, (count,), generator=generator)
+
+
+@pytest.mark.parametrize("size", [7, 40])
+def test_top5_and_confusion_are_scikit_learns(size):
+    from sklearn.metrics import confusion_matrix, top_k_accuracy_score
+
+    scores, labels = ten_classes()
+    found = evaluate(Scores(), Batches(scores, labels, size), confusion=True)
+    table, classes = scores.flatten(1).numpy(), range(10)
+    assert found.top5 == pytest.approx(top_k_accuracy_score(labels, table, k=5, labels=classes))
+    expected = confusion_matrix(labels, table.argmax(1), labels=classes)
+    assert found.confusion.tolist() == expected.tolist()
+    assert found.confusion.dtype == torch.int64
+    assert found.confusion.diagonal().sum() / 40 == pytest.approx(found.accuracy)
+
+
+@pytest.mark.parametrize(("classes", "expected"), [(5, None), (6, 0.5)])
+def test_top5_of_few_classes_says_nothing(classes, expected):
+    scores = torch.arange(classes, dtype=torch.float32).expand(2, classes)[..., None, None]
+    found = evaluate(Scores(), [(scores, torch.tensor([0, classes - 1]))])
+    assert found.top5 == expected
+    assert found.confusion is None
+
+
+def test_confusion_of_shares_is_refused():
+    scores, _ = ten_classes(4)
+    with pytest.raises(ValueError, match=r"^confusion needs one class per sample"):
+        evaluate(Scores(), [(scores, torch.full((4, 10), 0.1))], confusion=True)
+
+
+def test_precision_may_be_left_to_the_device(monkeypatch):
+    from resnet_lib.train import precision
+
+    net, seen = cnn(), []
+    net.register_forward_hook(lambda _, inputs, output: seen.append(output.dtype))
+    monkeypatch.setattr(precision, "pick_precision", lambda device: "bf16")
+    evaluate(net, held_out(10), precision="auto")
+    assert seen == [torch.bfloat16]

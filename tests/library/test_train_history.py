@@ -99,7 +99,7 @@ def test_tensorboard_holds_what_the_history_holds(tmp_path):
     events = EventAccumulator(str(tmp_path / "run"))
     events.Reload()
     names = {
-        "learning/rate": "learning_rate",
+        "learning_rate": "learning_rate",
         "train/loss": "train_loss",
         "train/accuracy": "train_accuracy",
         "validation/loss": "validation_loss",

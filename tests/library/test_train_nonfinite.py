@@ -1,6 +1,7 @@
 """A loss or a weight that is no longer finite stops the run, and what is kept is sound."""
 
 import math
+import warnings
 
 import pytest
 import torch
@@ -132,3 +133,50 @@ def test_finite_run_is_not_stopped():
     config = TrainConfig(epochs=2, learning_rate=1e-9, clip_norm=1.0)
     _, history = trained(config, train=Batches(images, task()[1], BATCH), validation=held_out())
     assert len(history.epochs) == 2
+
+
+# Advice
+
+
+def test_fp16_that_overflows_is_told_to_take_another_format():
+    """65,504 is the largest number in fp16; no learning rate helps."""
+    images = 1e6 * task()[0]
+    config = TrainConfig(epochs=1, precision="fp16", learning_rate=1e-9)
+    with pytest.raises(NonFiniteLoss, match=r"fp16 end at 65,504.* first try precision='bf16'"):
+        trained(config, train=Batches(images, task()[1], BATCH))
+    with pytest.raises(NonFiniteLoss) as error:
+        trained(TrainConfig(learning_rate=1e30, epochs=20))
+    assert "fp16" not in str(error.value)
+
+
+class Grows(nn.Module):
+    """Its scores are wrong by a number that may be chosen."""
+
+    def __init__(self, off):
+        super().__init__()
+        self.weight, self.off = nn.Parameter(torch.ones(())), off
+
+    def forward(self, x):
+        right = 0 * self.weight
+        return torch.stack([right, self.off * self.weight, right]).expand(len(x), 3)
+
+
+def with_loss(off, **options):
+    labels = torch.zeros(4, dtype=torch.int64)
+    config = TrainConfig(epochs=3, learning_rate=1e-9, schedule="constant")
+    pair = [(torch.zeros(4, 1), labels)]
+    return trained(config, Grows(off), train=pair, **{"validation": pair} | options)
+
+
+def test_loss_that_explodes_is_said_once_with_what_to_try():
+    said = r"^The train loss is 38,213 in epoch 1, where guessing among 3 classes has 1\.1: "
+    with pytest.warns(UserWarning, match=said + ".*First try a tenth of the learning rate") as all_:
+        with_loss(38213.0)
+    assert len(all_) == 1
+
+
+def test_high_loss_that_is_no_explosion_is_not_said():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with_loss(30.0)
+        with_loss(38213.0, loss=lambda scores, labels: scores.mean())  # guessing has no known cost

@@ -248,7 +248,7 @@ def begun(folder, config=None, net=None, **options):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"epochs": 3}, ["epochs was 2, is 3"]),
+        ({"epochs": 3, "seed": 4}, ["epochs was 2, is 3", "seed was 0, is 4"]),
         ({"learning_rate": 0.2, "seed": 4}, ["learning_rate was 0.1, is 0.2", "seed was 0, is 4"]),
         ({"ema_decay": 0.9}, ["ema_decay was None, is 0.9"]),
         ({"milestones": (0.5,)}, ["milestones was [0.5, 0.75], is [0.5]"]),

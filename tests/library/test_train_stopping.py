@@ -1,17 +1,19 @@
 """Ctrl-C: the first waits for the step and a checkpoint, the second does not."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from toy_training import batches, bits, cnn, held_out, interrupt, rows, trained
 
 from resnet_lib.data import Batches
-from resnet_lib.train import Checkpoints, TrainConfig, stopping
-from resnet_lib.train.stopping import Stop
+from resnet_lib.train import Checkpoints, TrainConfig, TrainState, epochs, interruption
+from resnet_lib.train.interruption import Stop
 
 BOTH = [signal.SIGINT, signal.SIGTERM]
 
@@ -194,7 +196,7 @@ def test_second_termination_ends_the_process(tmp_path):
     """The system's own handler ends it; that can only be seen from outside."""
     code = f"""
 import os, runpy, signal
-with runpy.run_path({stopping.__file__!r})["Stop"](True) as stop:
+with runpy.run_path({interruption.__file__!r})["Stop"](True) as stop:
     os.kill(os.getpid(), signal.SIGTERM); print("first", stop.asked, flush=True)
     os.kill(os.getpid(), signal.SIGTERM); print("second", flush=True)
 """
@@ -214,3 +216,77 @@ def test_finished_run_is_not_trained_again(tmp_path):
     assert bits(again) == bits(whole)
     assert kept.epochs == history.epochs
     assert reported == steps == []
+
+
+# On a GPU, and with worker processes
+
+
+@pytest.fixture
+def behind(monkeypatch):
+    """The CPU stands in for a device at whose numbers nobody looks after each step."""
+    for module in (interruption, epochs):
+        monkeypatch.setattr(module, "runs_behind", lambda device: True)
+    looks, real = [], TrainState.is_finite
+
+    def look(state, *arguments, **options):
+        looks.append(state.step)
+        return real(state, *arguments, **options)
+
+    monkeypatch.setattr(TrainState, "is_finite", look)
+    return looks
+
+
+@pytest.mark.parametrize("at", [1, 2, 4])
+def test_a_device_that_runs_behind_heeds_a_stop_after_the_step(tmp_path, behind, at):
+    whole, _ = trained()
+    with pytest.raises(KeyboardInterrupt, match=f"stopped after update {at}; the run is kept"):
+        trained(train=interrupting(at), checkpoints=Checkpoints(tmp_path))
+    resumed, _ = trained(net=cnn(seed=9), checkpoints=Checkpoints(tmp_path))
+    assert bits(resumed) == bits(whole)
+
+
+def test_a_device_that_runs_behind_is_not_looked_at_in_each_step(behind):
+    trained(TrainConfig(epochs=1), train=batches(size=1), validation=None)
+    assert behind == [22, 22]  # at the epoch's end, before and after the row
+
+
+def test_loader_that_fails_after_a_stop_does_not_cost_the_run(tmp_path):
+    """As where the signal that asks ends the worker processes too."""
+
+    class Failing(Interrupting):
+        def __iter__(self):
+            for number, batch in enumerate(super().__iter__(), start=1):
+                if number == self.at:
+                    raise RuntimeError("DataLoader worker exited unexpectedly")
+                yield batch
+
+    def failing(at):
+        found = interrupting(at, lambda: batches(augmented=False))
+        found.__class__ = Failing
+        return found
+
+    plain = batches(augmented=False)
+    whole, _ = trained(train=plain)
+    with pytest.raises(KeyboardInterrupt, match="stopped after update 1; the run is kept"):
+        trained(train=failing(2), checkpoints=Checkpoints(tmp_path))
+    resumed, _ = trained(net=cnn(seed=9), train=plain, checkpoints=Checkpoints(tmp_path))
+    assert bits(resumed) == bits(whole)
+    quiet = failing(2)
+    quiet.number = 0  # no signal: an error of the loader is an error
+    with pytest.raises(RuntimeError, match="exited unexpectedly"):
+        trained(train=quiet, checkpoints=Checkpoints(tmp_path / "quiet"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a terminal's Ctrl-C goes to a process group")
+def test_workers_started_by_spawn_outlive_ctrl_c(tmp_path):
+    script = Path(__file__).parent.parent / "helpers" / "spawned.py"
+    run = subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path / "run")], start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert run.stdout.readline() == "training\n"
+    os.killpg(run.pid, signal.SIGINT)
+    out, err = run.communicate(timeout=120)
+    assert re.search(r"^stopped after update \d+; the run is kept in", out), err
+    assert "exited unexpectedly" not in err
+    assert Checkpoints(tmp_path / "run").load()["counters"][2] >= 3

@@ -6,9 +6,14 @@ import shutil
 import page_checks
 import pytest
 from building import NOTEBOOKS, ROOT, build
+from link_checks import Page
+from notebooks import read
+from rules.reading import links
 
-COPIED = ("_config.yml", "_toc.yml", "book", "chapters", "resnet_lib")
+COPIED = ("_config.yml", "_toc.yml", "book", "chapters")
+COPIED += ("resnet_lib", "resnet_checks", "resnet_cli", "results")
 ADDRESS = "https://github.com/someone/a-fork"
+PUBLISHED = "https://someone.github.io/a-fork/"
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +51,22 @@ def test_slip_stops_the_build_and_is_named(broken, message):
 def test_address_brings_a_colab_link(broken, name):
     page = (broken[1] / f"{name}.html").read_text(encoding="utf-8")
     path = ADDRESS.removeprefix("https://github.com/")
-    assert f"https://colab.research.google.com/github/{path}/blob/main/{name}.ipynb" in page
+    place = f"{path}/blob/published-notebooks/{name.removeprefix('chapters/')}.ipynb"
+    assert f"https://colab.research.google.com/github/{place}" in page
     assert f'href="{ADDRESS}"' in page
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_downloaded_notebook_links_to_the_published_pages(broken, name):
+    path = broken[1] / "notebooks" / f"{name.removeprefix('chapters/')}.ipynb"
+    addresses = [link.address for link in links(read(path))]
+    assert all(address.startswith("https://") for address in addresses)
+    ours = [address.removeprefix(PUBLISHED) for address in addresses if PUBLISHED in address]
+    assert ours, "each notebook leads at least to its chapter or its solutions"
+    for link in ours:
+        place, _, anchor = link.partition("#")
+        page = Page((broken[1] / place).read_text(encoding="utf-8"))
+        assert anchor in page.ids or not anchor or anchor == "no-such-heading"
 
 
 def test_links_fit_on_a_narrow_screen(broken, open_page):
