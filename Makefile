@@ -1,11 +1,12 @@
 # make book   builds the pages and prints the one to open    (needs Python 3.11+, git, make)
 # make test   sets up the rest and tests everything          (about 6 GB, most of it PyTorch)
+# make check  style, types, chapter rules, and the tests of what changed: quick, for working
 # The README has the same steps as plain commands.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := book
-.PHONY: book test execute oldest serve lint clean
+.PHONY: book test test-avx2 check execute oldest serve lint borders clean
 
 VENV := .venv
 OLDEST := .venv-oldest
@@ -13,6 +14,8 @@ BIN := $(VENV)/bin
 PORT ?= 8000
 ONLY ?=
 PYTEST_ARGS ?=
+# A cell may take long on a busy machine; the limit only ends one that hangs.
+PYTEST_ALL := -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout=1800
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -40,7 +43,19 @@ book: $(VENV)/book.stamp book/node_modules/book.stamp
 	@echo "  file://$(CURDIR)/_build/html/index.html"
 
 test: $(VENV)/test.stamp book/node_modules/test.stamp
-	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout=300 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PYTEST_ALL) $(PYTEST_ARGS)
+
+# All chapters and the library once more, as on a processor without AVX-512 and bf16, with two
+# threads; RESNET_ISA says so to tests/conftest.py.
+test-avx2: $(VENV)/test.stamp
+	RESNET_ISA=avx2 $(BIN)/python -m pytest $(PYTEST_ALL) tests/library chapters $(PYTEST_ARGS)
+
+check: lint
+	$(BIN)/python book/_tools/execute.py --check
+	$(BIN)/python -m pytest -q -n 2 tests/book/test_chapters.py $$($(BIN)/python book/_tools/changed_tests.py)
+
+borders: $(VENV)/test.stamp
+	$(BIN)/python book/_tools/borders.py $(if $(ONLY),--only $(ONLY))
 
 execute: $(VENV)/test.stamp
 	$(BIN)/python book/_tools/execute.py $(if $(ONLY),--only $(ONLY))
@@ -58,9 +73,10 @@ serve: book
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 clean:
-	rm -rf _build book/node_modules .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf _build book/node_modules .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
 	@echo "Left in place: $(VENV). To remove it too: rm -rf $(VENV) $(OLDEST)"
 
 $(VENV)/made.stamp:

@@ -1,6 +1,7 @@
 """Tell values apart: equal or not, and which mixture of known values a result is."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -50,7 +51,7 @@ def name_activation(result: Tensor, before: Tensor) -> str | None:
 def name_pooling(result: Tensor, before: Tensor, step: int) -> str | None:
     """The name of the pooling with stride `step` that turns `before` into `result`, if any."""
     for size, edge, ceil in ((step, 0, False), (step, 0, True), (3, 1, False), (1, 0, False)):
-        options = {"stride": step, "padding": edge, "ceil_mode": ceil}
+        options: dict[str, Any] = {"stride": step, "padding": edge, "ceil_mode": ceil}
         if equal(result, F.avg_pool2d(before, size, **options)):
             return "average pooling"
         if equal(result, F.max_pool2d(before, size, **options)):

@@ -58,7 +58,7 @@ def parts_of(images: data.ImageData) -> dict[str, Part]:
         "validation": (images.validation_images, images.validation_labels),
         "test": (images.test_images, images.test_labels),
     }
-    return {name: part for name, part in parts.items() if part[0] is not None}
+    return {name: part for name, part in parts.items() if part[0] is not None}  # type: ignore[misc]
 
 
 def split(images: data.ImageData, validation: float) -> Parts:

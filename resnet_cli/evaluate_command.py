@@ -112,7 +112,7 @@ def _judge(
 ) -> training.Evaluation:
     config = weights.run.config if weights.run else training.TrainConfig()
     layout = torch.channels_last if config.channels_last else torch.contiguous_format
-    net = weights.network().to(device, memory_format=layout)
+    net = weights.network().to(device).to(memory_format=layout)
     mean, std = weights.card.mean or images.mean, weights.card.std or images.std
     normalize = datasets.normalization(settings, mean, std, images.train_images.shape[1])
     size = settings.batch_size or BATCH_SIZE

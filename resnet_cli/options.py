@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from typing import IO, NoReturn
+from typing import Any, NoReturn
 
 from resnet_cli.command_words import PROGRAM
 from resnet_cli.config_options import GROUPS, add_fields, number, whole
@@ -32,7 +32,7 @@ class Parser(argparse.ArgumentParser):
             super().error(f"in {self.source}: {message}" if self.source else message)
         sys.exit(USAGE)
 
-    def _print_message(self, message: str, file: IO[str] | None = None) -> None:
+    def _print_message(self, message: str, file: Any = None) -> None:
         super()._print_message(message and printable(message, file), file)
 
 

@@ -25,7 +25,7 @@ def split_name(name: str) -> tuple[bool, int]:
         raise TypeError(f"name must be a string, got {type(name).__name__}")
     match = re.fullmatch(r"(resnet|plain)([1-9]\d{0,3})", name)
     depth = int(match[2]) if match else 0
-    if depth not in IMAGENET_DEPTHS and (depth < 8 or depth % 6 != 2):
+    if match is None or (depth not in IMAGENET_DEPTHS and (depth < 8 or depth % 6 != 2)):
         raise ValueError(f"name must be {NAMES}; got {name!r}")
     return match[1] == "resnet", depth
 

@@ -1,5 +1,7 @@
 """Is the stem a 7×7 convolution, batch norm, ReLU and a max pool?"""
 
+from typing import Any
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -59,7 +61,7 @@ def _name_pool(read: Tensor, before: Tensor) -> str | None:
     settings = [(k, s, p) for k in range(2, 8) for s in range(1, 5) for p in range(k // 2 + 1)]
     for size, step, edge in settings:
         for ceil in (False, True):
-            options = {"stride": step, "padding": edge, "ceil_mode": ceil}
+            options: dict[str, Any] = {"stride": step, "padding": edge, "ceil_mode": ceil}
             if equal(read, F.max_pool2d(before, size, **options)):
                 return (
                     f"The max pool has a {size}×{size} window, stride {step} and padding {edge}"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -135,12 +135,12 @@ def _finished(
     order = list(chain.from_iterable(rows))
     if notes["unreadable"]:
         at = {row: position for position, row in enumerate(chain.from_iterable(planned))}
-        read = new.images
+        read = cast(Tensor, new.images)
         kept = new.room(len(order), read.shape[-1])
         for position, row in enumerate(order):
             kept[position] = read[at[row]]
         del read, kept
-    notes["mean"], notes["std"] = channel_statistics(new.images[: len(rows[0])])
+    notes["mean"], notes["std"] = channel_statistics(cast(Tensor, new.images)[: len(rows[0])])
     return new.keep(made_from, notes)
 
 

@@ -111,7 +111,7 @@ class ResNet(nn.Module):
         check_positive(num_classes=num_classes, in_channels=in_channels)
         check_choice("stem", stem, ("large", "small"))
         check_options(block, blocks, block_options)
-        c1, c2, c3, c4 = (block.expansion * width for width in (64, 128, 256, 512))
+        c1, c2, c3, c4 = (block.expansion * width for width in (64, 128, 256, 512))  # type: ignore[attr-defined]
 
         self.conv1 = nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)

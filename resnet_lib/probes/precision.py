@@ -44,4 +44,4 @@ def exact_copies(model: nn.Module, inputs: object) -> tuple[nn.Module, object, T
         copied = copy.deepcopy(model).to(place)
         copied = copied.double() if dtype is torch.float64 else copied.float()
     inputs = change_tensors(inputs, moved)
-    return copied, inputs, first_tensor(inputs)
+    return copied, inputs, first_tensor(inputs)  # type: ignore[return-value]  # there is one

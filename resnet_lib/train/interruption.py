@@ -120,5 +120,5 @@ def stopped(state: TrainState, checkpoints: Checkpoints, stop: Stop) -> Keyboard
     error = KeyboardInterrupt(
         f"stopped after update {state.step}; the run is kept in {checkpoints.folder}"
     )
-    error.signal = stop.signal  # None where another process got it
+    error.signal = stop.signal  # type: ignore[attr-defined]  # None: another process got it
     return error

@@ -121,7 +121,7 @@ class TrainState:
         if self.average is not None:
             # As in TensorFlow: without the lower first decays a short run's average would be
             # made of the weights that it began with.
-            decay = min(self.config.ema_decay, self.step / (9 + self.step))
+            decay = min(self.config.ema_decay or 0.0, self.step / (9 + self.step))
             self.average.multi_avg_fn = get_ema_multi_avg_fn(decay)
             self.average.update_parameters(self.model)
             for name in self._may_be_infinite:  # the mean of two infinities is NaN

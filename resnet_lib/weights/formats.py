@@ -39,7 +39,7 @@ def numpy_data() -> list:
         with torch.serialization.safe_globals(weights.numpy_data()):
             weights.load_weights(model, source)
     """
-    inner = np._core.multiarray if hasattr(np, "_core") else np.core.multiarray
+    inner = (np._core if hasattr(np, "_core") else np.core).multiarray  # type: ignore[attr-defined]
     functions = [
         (getattr(inner, name), f"numpy.{package}.multiarray.{name}")
         for name in ("scalar", "_reconstruct")

@@ -1,5 +1,7 @@
 """Networks with weights that come with the library; no download."""
 
+from typing import cast
+
 from resnet_lib.nets import CifarResNet, by_name
 from resnet_lib.weights.cards import FOLDER, ModelCard, read_card
 from resnet_lib.weights.loading import load_weights
@@ -75,8 +77,8 @@ def resnet8(weights: str | None = None) -> CifarResNet:
 def _network(depth: int, weights: str | None, kind: str = "resnet") -> CifarResNet:
     name = f"{kind}{depth}"
     if weights is None:
-        return by_name(name, num_classes=10, in_channels=3)
+        return cast(CifarResNet, by_name(name, num_classes=10, in_channels=3))
     card = model_card(name, weights)
-    network = by_name(name, len(card.classes), len(card.mean))
+    network = cast(CifarResNet, by_name(name, len(card.classes), len(card.mean)))
     load_weights(network, card.path)
     return network

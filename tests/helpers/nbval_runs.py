@@ -16,7 +16,7 @@ def nbval(folder: Path, *options: str) -> str:
     places = (ROOT, ROOT / "book" / "_tools", ROOT / "tests" / "helpers")
     environment["PYTHONPATH"] = os.pathsep.join(map(str, places))
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--color=no", "-rA"]
-    command += ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=120", *options]
+    command += ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=1800", *options]
     run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     return run.stdout + run.stderr
 

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from resnet_cli.main import main
 
 SMALL = ("train", "--net", "resnet8", "--data", "digits", "--batch-size", "256")
-LONGEST = 300  # seconds; what hangs is killed
+LONGEST = 1800  # seconds; what hangs is killed
 
 
 class Ended(NamedTuple):

@@ -26,7 +26,7 @@ def build(root, target, **environment):
             stdout=output,
             stderr=subprocess.STDOUT,
             env=others | {"NO_COLOR": "1"} | environment,
-            timeout=600,
+            timeout=1800,
         )
     return done.returncode, log.read_text(encoding="utf-8")
 
