@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(
 SCRIPT = Path(processes.__file__)
 LAUNCHER = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
 ALONE = World(processes.CPU)
-LONGEST = 180  # seconds; a job that hangs is killed
+LONGEST = 900  # seconds; a job that hangs is killed
 BY = {f"stopped by {number.name}": number for number in (signal.SIGTERM, signal.SIGINT)}
 
 
