@@ -17,6 +17,7 @@ from notebooks import read
 CLOSE = ("allclose", "assert_close", "isclose")
 SIGNS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 NAMES = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
+TOLERANCES = {"math": (1e-9, 0.0), "assert_close": (1.3e-6, 1e-5)}  # where none are named
 LONGEST = 200  # notes of one place; a loop over pixels adds nothing after that
 
 
@@ -53,12 +54,18 @@ class Notes:
         """Note how much of its tolerance a call such as torch.allclose used up."""
         import torch
 
-        a, b = (torch.as_tensor(one).detach().double().cpu() for one in pair[:2])
-        relative = how.get(
-            "rtol", how.get("rel_tol", {"isclose": 1e-9}.get(function.__name__, 1e-5))
+        a, b = (
+            one.detach().cpu()
+            if isinstance(one, torch.Tensor)
+            else torch.tensor(one, dtype=torch.double)
+            for one in pair[:2]
         )
-        absolute = how.get("atol", how.get("abs_tol", 1e-8))
+        kind = "math" if function.__module__ == "math" else function.__name__
+        relative, absolute = TOLERANCES.get(kind, (1e-5, 1e-8))
+        relative = how.get("rtol", how.get("rel_tol", relative))
+        absolute = how.get("atol", how.get("abs_tol", absolute))
         if a.is_floating_point() and a.shape == b.shape and a.numel():
+            a, b = a.double(), b.double()
             used = ((a - b).abs() / (absolute + relative * b.abs() + 1e-300)).max().item()
             self.add(place, "close", used=used)
         return function(*pair, **how)

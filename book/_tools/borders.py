@@ -77,7 +77,7 @@ def _compared(notes: list[dict]) -> str | None:
     words = ", ".join(f"{one['left']:.6g} {one['sign']} {one['right']:.6g}" for one in notes)
     for one in notes:
         low, high = sorted((abs(one["left"]), abs(one["right"])))
-        if 0 < high < SMALL and low * MARGIN > high:
+        if change and 0 < high < SMALL and low * MARGIN > high:
             return f"{words}: within a factor of {MARGIN}"
     return f"{words}: differs by {change:.2g}" if change and nearest < MARGIN * change else None
 
@@ -85,7 +85,10 @@ def _compared(notes: list[dict]) -> str | None:
 def _printed(notes: list[dict]) -> str | None:
     values, form = [one["value"] for one in notes], notes[0]["form"]
     change = MARGIN * (max(values) - min(values))
-    texts = {format(value + step, form) for value in values for step in (-change, 0, change)}
+    around = [value + step for value in values for step in (-change, 0, change)]
+    if min(values) >= 0:  # a size; it will not print as -0
+        around = [max(value, 0) for value in around]
+    texts = {format(value, form) for value in around}
     if len(texts) == 1:
         return None
     return f"prints {', '.join(f'{value:.6g}' for value in values)} as {form!r}"

@@ -23,6 +23,8 @@ from notebooks import ROOT
 from test_records import SPREAD, VALIDATOR
 from torch import nn
 
+from resnet_lib.train import pick_precision
+
 SMALL = [
     *("--device", "cpu", "--threads", "1", "--rounds", "2", "--turn", "0.01", "--images", "512"),
     *("--networks", "resnet8"),
@@ -127,7 +129,9 @@ def test_a_small_run_leaves_a_whole_record(inside, tmp_path, monkeypatch, capsys
     ladder = held["results"][1]
     assert ladder["left_out"] == {"graph": "needs a CUDA GPU"}
     fp32, bf16 = ladder["rungs"][1], ladder["rungs"][2]
-    assert 0.5 < bf16["peak_bytes"] / fp32["peak_bytes"] < 0.7
+    share = bf16["peak_bytes"] / fp32["peak_bytes"]
+    # Without the instructions oneDNN leaves the work to PyTorch, which copies for it.
+    assert 0.3 < share < (0.8 if pick_precision(torch.device("cpu")) == "bf16" else 1)
     printed = capsys.readouterr().out
     assert "graph          needs a CUDA GPU" in printed
     assert f"The record is {out}." in printed
