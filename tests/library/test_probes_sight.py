@@ -395,7 +395,11 @@ def first_of(inputs):
 
 
 @every_probe
-@pytest.mark.parametrize("inputs", [[torch.randn(6, 4)], (), {}, (1, "x"), None], ids=["list", "none", "no words", "a word", "None"])
+@pytest.mark.parametrize(
+    "inputs",
+    [[torch.randn(6, 4)], (), {}, (1, "x"), None],
+    ids=["list", "none", "no words", "a word", "None"],
+)
 def test_inputs_without_a_tensor_are_refused(inputs, name):
     match = r"^inputs must be a tensor, or a tuple or dict .*, got (list|tuple|dict|NoneType)$"
     with pytest.raises(TypeError, match=match):
