@@ -23,11 +23,11 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode, v4
 from notebooks import (
     ROOT,
+    chosen,
     complaints,
     normalise,
     notebook_paths,
     read,
-    repository_url,
     to_text,
     write,
 )
@@ -52,9 +52,9 @@ class NotebookFault(Exception):
     """A notebook that cannot be kept; the message says which cell, what is wrong and what to do."""
 
 
-def execute(path: Path, url: str | None) -> NotebookNode:
+def execute(path: Path) -> NotebookNode:
     """Run the notebook in a fresh kernel, in its own folder, and return its normal form."""
-    notebook = normalise(read(path), url)
+    notebook = normalise(read(path))
     client = NotebookClient(
         notebook,
         kernel_name="python3",
@@ -67,7 +67,7 @@ def execute(path: Path, url: str | None) -> NotebookNode:
             _run_cell(client, index, path)
         made = _made_with(client)
     notebook.metadata["resnet_book"] = made
-    notebook = normalise(notebook, url)
+    notebook = normalise(notebook)
     faults = [_where(path, notebook, index) + text for index, text in complaints(notebook)]
     if faults:
         raise NotebookFault("\n".join(faults))
@@ -112,19 +112,10 @@ def shown(path: Path) -> str:
     return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)
 
 
-def chosen(paths: list[Path], only: str | None) -> list[Path]:
-    """The notebooks with that number, or with that text in their name; all without ``only``."""
-    if not only:
-        return paths
-    if only.isdigit():
-        return [path for path in paths if path.name.startswith(f"{int(only):02d}_")]
-    return [path for path in paths if only in path.stem]
-
-
-def make(path: Path, url: str | None, run: bool) -> str:
+def make(path: Path, run: bool) -> str:
     """Bring one notebook up to date and return the line to report."""
     start = time.monotonic()
-    notebook = execute(path, url) if run else normalise(read(path), url)
+    notebook = execute(path) if run else normalise(read(path))
     write(notebook, path)
     seconds = f"{time.monotonic() - start:6.1f} s  " if run else "tidied    "
     return seconds + shown(path)
@@ -139,24 +130,24 @@ def main(arguments: list[str] | None = None) -> int:
     how.add_argument("--tidy", action="store_true", help="bring into normal form without running")
     how.add_argument("--check", action="store_true", help="name the notebooks not in normal form")
     options = parser.parse_args(arguments)
-    paths, url = chosen(notebook_paths(), options.only), repository_url()
+    paths = chosen(notebook_paths(), options.only)
     if not paths:
         print(f"No notebook in chapters/ fits {options.only or 'at all'}.", file=sys.stderr)
         return 1
     if options.check:
-        return _check(paths, url)
+        return _check(paths)
     failed = 0
     for path in paths:
         try:
-            print(make(path, url, run=not options.tidy), flush=True)
+            print(make(path, run=not options.tidy), flush=True)
         except NotebookFault as fault:
             failed += 1
             print(f"FAILED, file left as it was: {fault}", file=sys.stderr)
     return 1 if failed else 0
 
 
-def _check(paths: list[Path], url: str | None) -> int:
-    loose = [p for p in paths if to_text(normalise(read(p), url)) != p.read_text(encoding="utf-8")]
+def _check(paths: list[Path]) -> int:
+    loose = [p for p in paths if to_text(normalise(read(p))) != p.read_text(encoding="utf-8")]
     for path in loose:
         cure = f"run  make execute ONLY={path.name[:2]}"
         print(f"{shown(path)} is not in normal form: {cure}", file=sys.stderr)

@@ -15,13 +15,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import yaml
 from nbformat import NotebookNode, v4
 
 ROOT = Path(__file__).resolve().parents[2]
-COLAB_ID = "colab-setup"
 
 KEPT_CELL_METADATA = ("mystnb", "tags")
+PICTURES = ("image/png", "image/svg+xml", "image/jpeg")
 KEPT_PROVENANCE = ("device", "executed", "python", "torch", "torchvision")
 PNG_NOISE = {b"tEXt", b"zTXt", b"iTXt", b"tIME", b"eXIf", b"pHYs"}
 VALID_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")
@@ -37,10 +36,13 @@ def notebook_paths(root: Path = ROOT) -> list[Path]:
     return sorted(chapters.glob("*.ipynb")) + sorted(chapters.glob("solutions/*.ipynb"))
 
 
-def repository_url(root: Path = ROOT) -> str | None:
-    """The repository's address from _config.yml, or None where it is unset."""
-    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
-    return ((config or {}).get("repository") or {}).get("url") or None
+def chosen(paths: list[Path], only: str | None) -> list[Path]:
+    """The notebooks with that number, or with that text in their name; all without ``only``."""
+    if not only:
+        return paths
+    if only.isdigit():
+        return [path for path in paths if path.name.startswith(f"{int(only):02d}_")]
+    return [path for path in paths if only in path.stem]
 
 
 def read(path: Path) -> NotebookNode:
@@ -60,18 +62,14 @@ def write(notebook: NotebookNode, path: Path) -> None:
     os.replace(unfinished, path)
 
 
-def normalise(notebook: NotebookNode, url: str | None) -> NotebookNode:
-    """The notebook in normal form; ``url`` is the repository's address, see :func:`repository_url`.
+def normalise(notebook: NotebookNode) -> NotebookNode:
+    """The notebook in normal form.
 
     Applied twice it changes nothing more. A cell without an execution count keeps none: tidying
     must not make a cell look executed.
     """
-    cells = [c for c in notebook.cells if c.get("id") != COLAB_ID]
-    if url:
-        first = next((i for i, c in enumerate(cells) if c.cell_type == "code"), len(cells))
-        cells.insert(first, _colab_cell(url))
     count, taken, normal = 0, set(), []
-    for cell in cells:
+    for cell in notebook.cells:
         count += cell.cell_type == "code"
         normal.append(_normal_cell(cell, count, taken))
     metadata = {
@@ -83,6 +81,11 @@ def normalise(notebook: NotebookNode, url: str | None) -> NotebookNode:
         metadata["resnet_book"] = {key: made[key] for key in KEPT_PROVENANCE if key in made}
     form = {"nbformat": 4, "nbformat_minor": 5}
     return v4.to_notebook({**form, "metadata": metadata, "cells": normal})
+
+
+def picture_kinds(output: NotebookNode) -> list[str]:
+    """In which formats an output holds a picture; empty where it holds none."""
+    return [kind for kind in PICTURES if kind in output.get("data", {})]
 
 
 def complaints(notebook: NotebookNode) -> Iterator[tuple[int, str]]:
@@ -107,7 +110,8 @@ def _normal_cell(cell: NotebookNode, count: int, taken: set[str]) -> dict:
     if cell.cell_type == "code":
         executed = count if cell.get("execution_count") is not None else None
         normal["execution_count"] = executed
-        normal["outputs"] = _normal_outputs(cell.get("outputs", []), executed)
+        alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+        normal["outputs"] = _normal_outputs(cell.get("outputs", []), executed, alt)
     elif cell.get("attachments"):
         normal["attachments"] = cell.attachments
     return normal
@@ -124,16 +128,7 @@ def _cell_id(cell: NotebookNode, source: str, taken: set[str]) -> str:
     return own
 
 
-def _colab_cell(url: str) -> NotebookNode:
-    # It does nothing outside Colab, so it needs no run to be true: it counts as executed.
-    source = (
-        'import sys\n\nif "google.colab" in sys.modules:\n'
-        f'    %pip install -q "resnet-lib @ git+{url}"'
-    )
-    return v4.new_code_cell(source, id=COLAB_ID, execution_count=1)
-
-
-def _normal_outputs(outputs: list[NotebookNode], count: int | None) -> list[dict]:
+def _normal_outputs(outputs: list[NotebookNode], count: int | None, alt: str) -> list[dict]:
     normal: list[dict] = []
     for output in outputs:
         if output.output_type == "stream":
@@ -145,7 +140,7 @@ def _normal_outputs(outputs: list[NotebookNode], count: int | None) -> list[dict
         elif output.output_type == "error":
             normal.append(_normal_error(output))
         else:
-            normal.append(_normal_display(output, count))
+            normal.append(_normal_display(output, count, alt))
     return normal
 
 
@@ -156,12 +151,14 @@ def _normal_error(output: NotebookNode) -> dict:
     return {**kept, "traceback": [last_line]}
 
 
-def _normal_display(output: NotebookNode, count: int | None) -> dict:
+def _normal_display(output: NotebookNode, count: int | None, alt: str) -> dict:
     # The text beside an image, "<Figure size …>", stays: nbval compares it in place of the pixels.
     data = dict(output.data)
     if "image/png" in data:
         data["image/png"] = _slim_png(data["image/png"])
-    normal = {"output_type": output.output_type, "data": data, "metadata": {}}
+    # Where Jupyter's own tools look for an alt text; the book takes the cell's, as MyST does.
+    metadata = {kind: {"alt": alt} for kind in picture_kinds(output) if alt}
+    normal = {"output_type": output.output_type, "data": data, "metadata": metadata}
     if output.output_type == "execute_result":
         normal["execution_count"] = count
     return normal

@@ -106,7 +106,7 @@ def test_kept_output_is_held_by_running_again(chapter):
     printing = [n for n, cell in enumerate(cells) if "text" in (cell.outputs or [{}])[0]]
     assert printing, f"{chapter.name} keeps nothing printed: run  make execute"
     last = printing[0]
-    start = normalise(v4.new_notebook(cells=cells[: last + 1]), None)
+    start = normalise(v4.new_notebook(cells=cells[: last + 1]))
     write(start, chapter.parent / "start.ipynb")
     text = start.cells[last].outputs[0].text
     start.cells[last].outputs[0].text = text.rstrip("\n") + "x\n"

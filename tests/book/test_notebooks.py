@@ -11,8 +11,6 @@ from notebooks import complaints, normalise, notebook_paths, to_text, write
 from PIL import Image, PngImagePlugin
 from toy_book import code, printed, text
 
-URL = "https://example.org/book"
-
 
 def noisy_picture() -> str:
     """A PNG with a maker's note in it, as matplotlib writes."""
@@ -40,7 +38,7 @@ def messy():
 
 
 def test_normal_form_keeps_what_is_seen_and_drops_the_rest():
-    title, first, second = normalise(messy(), None).cells
+    title, first, second = normalise(messy()).cells
     assert title.source == "# Title"
     assert (first.source, first.execution_count) == ("x = 1\nprint(x)", 1)
     assert first.metadata == {"tags": ["a", "b"]}
@@ -50,24 +48,26 @@ def test_normal_form_keeps_what_is_seen_and_drops_the_rest():
 
 
 def test_picture_keeps_its_pixels_and_loses_its_notes():
-    output = normalise(messy(), None).cells[1].outputs[1]
+    output = normalise(messy()).cells[1].outputs[1]
     raw = base64.b64decode(output.data["image/png"])
     assert b"Software" not in raw
     assert Image.open(io.BytesIO(raw)).convert("RGB").getpixel((0, 0)) == (1, 2, 3)
     assert output.metadata == {}
 
 
-@pytest.mark.parametrize("url", [None, URL])
-def test_normal_form_of_the_normal_form_is_itself(url):
-    once = normalise(messy(), url)
-    assert to_text(normalise(once, url)) == to_text(once)
+def test_normal_form_of_the_normal_form_is_itself():
+    once = normalise(messy())
+    assert to_text(normalise(once)) == to_text(once)
 
 
-def test_setup_cell_comes_and_goes_with_the_address():
-    without = normalise(messy(), None)
-    with_address = normalise(without, URL)
-    assert URL in with_address.cells[1].source
-    assert to_text(normalise(with_address, None)) == to_text(without)
+def test_picture_has_its_cells_alt_text_and_takes_a_new_one():
+    notebook = messy()
+    for alt in ("Two points.", "One pixel."):
+        notebook.cells[1].metadata.mystnb = {"image": {"alt": alt}}
+        notebook = normalise(notebook)
+        printed_text, picture = notebook.cells[1].outputs
+        assert picture.metadata == {"image/png": {"alt": alt}}
+        assert "metadata" not in printed_text
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_execution_fills_in_outputs_and_provenance(tmp_path):
     path = tmp_path / "01_toy.ipynb"
     cells = [text("# T"), code("2 + 2"), code("1 / 0", tags=("raises-exception",))]
     write(toy_book.notebook(cells), path)
-    done = execute.execute(path, None)
+    done = execute.execute(path)
     assert [cell.execution_count for cell in done.cells[1:]] == [1, 2]
     assert done.cells[1].outputs[0].data == {"text/plain": "4"}
     assert done.cells[2].outputs[0].ename == "ZeroDivisionError"
@@ -119,7 +119,7 @@ def test_failed_execution_leaves_the_file_and_names_the_cell(tmp_path):
     write(toy_book.notebook([text("# T"), code("stride = 0\n1 / stride")]), path)
     before = path.read_bytes()
     with pytest.raises(execute.NotebookFault, match=r"cell 2 \('stride = 0'\) raised ZeroDivision"):
-        execute.make(path, None, run=True)
+        execute.make(path, run=True)
     assert path.read_bytes() == before
 
 

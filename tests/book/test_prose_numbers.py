@@ -16,7 +16,7 @@ SOURCE = "[He et al., 2015](https://arxiv.org/abs/1512.03385)"
 
 def found(prose, *cells, path):
     """What the rule tells the author of a notebook with this prose and these code cells."""
-    notebook = normalise(v4.new_notebook(cells=[text(prose), *cells]), None)
+    notebook = normalise(v4.new_notebook(cells=[text(prose), *cells]))
     return [str(fault) for fault in prose_numbers.faults(path, notebook)]
 
 

@@ -78,7 +78,7 @@ def solution_cells() -> list[NotebookNode]:
 
 
 def notebook(cells: list[NotebookNode]) -> NotebookNode:
-    return normalise(v4.new_notebook(cells=cells), None)
+    return normalise(v4.new_notebook(cells=cells))
 
 
 def write_book(root: Path) -> Path:

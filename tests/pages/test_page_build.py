@@ -46,7 +46,8 @@ def test_slip_stops_the_build_and_is_named(broken, message):
 def test_address_brings_a_colab_link(broken, name):
     page = (broken[1] / f"{name}.html").read_text(encoding="utf-8")
     path = ADDRESS.removeprefix("https://github.com/")
-    assert f"https://colab.research.google.com/github/{path}/blob/main/{name}.ipynb" in page
+    place = f"{path}/blob/published-notebooks/{name.removeprefix('chapters/')}.ipynb"
+    assert f"https://colab.research.google.com/github/{place}" in page
     assert f'href="{ADDRESS}"' in page
 
 

@@ -63,21 +63,41 @@ def test_bundle_has_only_what_the_pages_use(tmp_path):
 @pytest.mark.parametrize(
     ("url", "link"),
     [
-        ("https://github.com/a/b", f"{repository.COLAB}/a/b/blob/main/c.ipynb"),
+        ("https://github.com/a/b", f"{repository.COLAB}/a/b/blob/published-notebooks/c.ipynb"),
         ("https://gitlab.com/a/b", None),
         ("", None),
     ],
 )
 def test_colab_link(url, link):
-    assert repository.colab_link(url, "main", "c.ipynb") == link
+    assert repository.colab_link(url, "c.ipynb") == link
+
+
+@pytest.mark.parametrize(
+    ("url", "pages"),
+    [
+        ("https://github.com/Someone/book", "https://someone.github.io/book"),
+        ("https://github.com/Someone/someone.github.io", "https://someone.github.io"),
+        ("https://gitlab.com/a/b", None),
+        ("", None),
+    ],
+)
+def test_where_the_pages_are_published(url, pages):
+    assert repository.pages_address(url) == pages
+
+
+def test_workflow_keeps_the_branch_that_colab_opens():
+    workflow = (ROOT / ".github" / "workflows" / "pages.yml").read_text(encoding="utf-8")
+    assert f"git init -q -b {repository.NOTEBOOKS_BRANCH}\n" in workflow
+    assert f" {repository.NOTEBOOKS_BRANCH}\n        env:" in workflow
+    assert f"path: _build/html/{repository.NOTEBOOKS}\n" in workflow
 
 
 def test_environment_overrides_the_address(monkeypatch, tmp_path):
     (tmp_path / "_config.yml").write_text("repository: {url: 'https://github.com/a/b'}")
     monkeypatch.delenv("REPOSITORY_URL", raising=False)
-    assert repository.repository_address(tmp_path) == ("https://github.com/a/b", "main")
+    assert repository.repository_address(tmp_path) == "https://github.com/a/b"
     monkeypatch.setenv("REPOSITORY_URL", "https://github.com/c/d.git")
-    assert repository.repository_address(tmp_path) == ("https://github.com/c/d", "main")
+    assert repository.repository_address(tmp_path) == "https://github.com/c/d"
 
 
 def test_foot_needs_all_versions(tmp_path):

@@ -1,5 +1,8 @@
 """No link inside the book leads nowhere; and the check for it works."""
 
+import re
+
+import nbformat
 import pytest
 from building import EXTRA, NOTEBOOKS, PAGES
 from link_checks import dangling_links
@@ -25,7 +28,14 @@ def test_without_an_address_nothing_points_at_one(html):
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_notebook_can_be_downloaded(html, name):
-    assert (html / "_sources" / f"{name}.ipynb").is_file()
+    address = f"notebooks/{name.removeprefix('chapters/')}.ipynb"
+    page = (html / f"{name}.html").read_text(encoding="utf-8")
+    assert re.search(rf'href="[./]*/{re.escape(address)}"[^>]* download>Notebook</a>', page)
+    notebook = nbformat.read(html / address, as_version=4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert "base64" in code[0].source
+    assert code[0].metadata["jupyter"] == {"source_hidden": True}
 
 
 @pytest.mark.parametrize("link", ["other.html", "#top", "b/c.html#top", "https://example.org/x"])

@@ -3,15 +3,14 @@
 from pathlib import Path
 
 from nbformat import NotebookNode
-from notebooks import normalise, repository_url, to_text
+from notebooks import normalise, to_text
 
 from rules import Fault
-from rules.reading import root_of
 
 
 def faults(path: Path, notebook: NotebookNode) -> list[Fault]:
     held = path.read_bytes()
-    normal = to_text(normalise(notebook, repository_url(root_of(path)))).encode()
+    normal = to_text(normalise(notebook)).encode()
     if held == normal:
         return []
     pairs = zip(held.splitlines(), normal.splitlines(), strict=False)

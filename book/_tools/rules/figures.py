@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nbformat import NotebookNode
+from notebooks import picture_kinds
 
 from rules import Fault
 from rules.reading import numbered
 
-PICTURES = ("image/png", "image/svg+xml", "image/jpeg")
 SHORTEST = 40  # characters
 EMPTY_OPENINGS = ("image of", "figure", "picture of")
 
@@ -24,7 +24,7 @@ def faults(path: Path, notebook: NotebookNode) -> list[Fault]:
 
 
 def _complaints(cell: NotebookNode, alt: str, seen: dict[str, int]) -> Iterator[tuple[str, str]]:
-    pictures = sum(any(kind in o.get("data", {}) for kind in PICTURES) for o in cell.outputs)
+    pictures = sum(bool(picture_kinds(output)) for output in cell.outputs)
     place = 'the cell\'s metadata, "mystnb": {"image": {"alt": "…"}}'
     if not pictures:
         if alt and cell.execution_count is not None:

@@ -1,0 +1,14 @@
+"""With --nbval, pytest runs the notebooks as they stand alone; see tests/helpers/alone_runs.py."""
+
+import pytest
+from alone_runs import AloneNotebook
+from nbval.plugin import IPyNbFile
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file(file_path, parent):
+    found = yield
+    return [
+        AloneNotebook.from_parent(parent, path=file_path) if isinstance(file, IPyNbFile) else file
+        for file in found
+    ]

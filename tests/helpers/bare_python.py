@@ -1,0 +1,78 @@
+"""A Python that has what runs the notebooks, and nothing of this project.
+
+What may be missed on a reader's machine is missing here: the library itself, its packages that are
+not among those that a notebook may ask for, and the tools of the tests.
+"""
+
+import json
+import os
+import re
+import shutil
+import sys
+import venv
+from importlib import metadata
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+PROMISED = ("torch", "torchvision", "numpy", "matplotlib", "scikit-learn")
+KERNEL = "alone"
+
+
+def make_bare_python(folder: Path) -> Path:
+    """Make an environment in ``folder`` out of this one's packages; return its Python."""
+    venv.create(folder, symlinks=os.name != "nt", with_pip=False)
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    site = folder / ("Lib" if os.name == "nt" else f"lib/{version}") / "site-packages"
+    for name in _with_needs({*PROMISED, "ipykernel"}):
+        found = metadata.distribution(name)
+        for first in {file.parts[0] for file in found.files if file.parts[0] != ".."}:
+            if not (site / first).exists() and first != "__pycache__":
+                _link(Path(found.locate_file(first)), site / first)
+    return python
+
+
+def add_kernel(python: Path, folder: Path) -> None:
+    """Describe the kernel KERNEL, of that Python, in a folder for the variable JUPYTER_PATH."""
+    dead = "http://127.0.0.1:9"  # no service listens there: a download fails at once
+    about = {
+        "display_name": "Python alone",
+        "language": "python",
+        "argv": [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "env": {
+            "PYTHONPATH": "",
+            "PYTHONNOUSERSITE": "1",
+            **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), dead),
+        },
+    }
+    place = folder / "kernels" / KERNEL
+    place.mkdir(parents=True)
+    (place / "kernel.json").write_text(json.dumps(about), encoding="utf-8")
+
+
+def _with_needs(names: set[str]) -> set[str]:
+    """The distributions by that name and all that these need, by their normal names."""
+    found: set[str] = set()
+    waiting = sorted(names)
+    while waiting:
+        name = re.sub(r"[-_.]+", "-", waiting.pop()).lower()
+        if name in found:
+            continue
+        found.add(name)
+        for line in metadata.requires(name) or []:
+            need = Requirement(line)
+            if need.marker is None or need.marker.evaluate({"extra": ""}):
+                waiting.append(need.name)
+    return found
+
+
+def _link(source: Path, target: Path) -> None:
+    if os.name != "nt":
+        target.symlink_to(source)
+    elif source.is_dir():
+        import _winapi
+
+        _winapi.CreateJunction(str(source), str(target))  # needs no rights, as a link does there
+    else:
+        shutil.copy(source, target)
