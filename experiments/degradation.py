@@ -43,8 +43,7 @@ from bench import case_by_case, measure, record
 from bench.options import at_least, positive
 from torch import nn
 
-from resnet_cli.runs import write_weights
-from resnet_lib import data, nets, probes, train
+from resnet_lib import data, nets, probes, train, weights
 
 NETWORKS = [f"{kind}{depth}" for depth in (20, 32, 44, 56) for kind in ("plain", "resnet")]
 NETWORKS += ["resnet110"]  # its plain twin is not shown in the paper: more than 60 % of errors
@@ -122,8 +121,9 @@ def carry_out(
         )
         run.results = [row(epoch, judge) for epoch in history.epochs]
         run.results.append(probe(model, images, options.device))
-        about = {name: getattr(images, name) for name in ("classes", "mean", "std")}
-        write_weights(folder / "model.safetensors", model, {"net": network} | about)
+        card = {name: getattr(images, name) for name in ("classes", "mean", "std")}
+        card["image"] = tuple(images.train_images.shape[1:])
+        weights.save_weights(folder / "model.safetensors", model, net=network, **card)
     except train.NonFiniteLoss:
         run.results.append({"what": "not finite"})
     except KeyboardInterrupt:

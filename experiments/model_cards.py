@@ -6,16 +6,15 @@ limits are written by hand, below. The tests write the cards again and compare.
 """
 
 import hashlib
-import json
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import trained_weights
 from bench import record
-from safetensors import safe_open
 
-from resnet_cli import names
+from resnet_lib import nets, weights
+from resnet_lib.names import split_name
 
 FOLDER = record.ROOT / "resnet_lib" / "weights"
 RECORDS = record.ROOT / "results" / "trained_weights"
@@ -101,15 +100,14 @@ def card(file: Path) -> str:
     path = record_of(file)
     held = record.load(path)
     *epochs, end = held["results"]
-    with safe_open(file, "pt") as opened:
-        about = json.loads(opened.metadata()["resnet_lib"])
+    about = weights.read_card(file)
     net, _, of = file.stem.partition("-")
-    residual, depth = names.split_name(net)
-    channels = len(about["mean"])
+    residual, depth = split_name(net)
+    channels = len(about.mean)
     arguments = [str(depth)]
     arguments += [f"in_channels={channels}"] if channels != 3 else []
     arguments += [] if residual else ["residual=False"]
-    model = names.build(net, len(about["classes"]), channels)
+    model = nets.by_name(net, len(about.classes), channels)
     return CARD.format(
         title=f"{f'ResNet-{depth}' if residual else f'Plain network, {depth} layers'}, {DATA[of]}",
         net=net,
@@ -124,9 +122,9 @@ def card(file: Path) -> str:
         highest=extreme(end["by_class"], max),
         pixels=PIXELS[of],
         normalised=NORMALISED[of],
-        mean=listed(about["mean"]),
-        std=listed(about["std"]),
-        classes=", ".join(about["classes"]),
+        mean=listed(about.mean),
+        std=listed(about.std),
+        classes=", ".join(about.classes),
         epochs=len(epochs),
         updates=epochs[-1]["steps"],
         seed=held["seed"],

@@ -43,9 +43,11 @@ from bench import case_by_case, measure, record
 from bench.options import at_least
 from torch import Tensor
 
-from resnet_cli import names, sources
+from resnet_cli import datasets
 from resnet_cli.main import main as command_line
+from resnet_cli.settings import DataSettings
 from resnet_lib import data
+from resnet_lib.nets import by_name
 from resnet_lib.train import World, evaluate
 from resnet_lib.weights import load_weights
 
@@ -158,9 +160,8 @@ def row(epoch: dict) -> dict:
 
 def judged(network: str, of_data: str, path: Path) -> dict:
     """The weights on all test images, on the CPU in single precision."""
-    settings = {"data": of_data, "size": None, "data_root": None, "skip_unreadable": False}
-    images = sources.load(settings, World(torch.device("cpu")))
-    net = names.build(network, len(images.classes), images.train_images.shape[1])
+    images = datasets.load(DataSettings(data=of_data), World(torch.device("cpu")))
+    net = by_name(network, len(images.classes), images.train_images.shape[1])
     load_weights(net, path)
     transform = data.Normalize(images.mean, images.std)
     batches = data.Batches(images.test_images, images.test_labels, 500, transform=transform)

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from resnet_lib.console import printable
+
 __all__ = ["FaultFound", "Report", "require_function", "require_maker", "write_report"]
 
 
@@ -36,7 +38,7 @@ class Report:
             lines.append(f"  ✗ {self.fault}")
         if self.hint:
             lines.append(f"  Hint: {self.hint}")
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
 
 class FaultFound(Exception):

@@ -1,1 +1,1 @@
-"""The command line: `python -m resnet_lib train`, `evaluate` and `summary`."""
+"""The command line: `python -m resnet_lib train`, `evaluate`, `predict` and `summary`."""

@@ -4,15 +4,21 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from resnet_cli import faults, request, runs
-from resnet_cli.options import PROGRAM, make_parser
+from resnet_cli import config_file, errors, run_folder
+from resnet_cli.command_words import PROGRAM
+from resnet_cli.errors import Failure, UsageError
+from resnet_cli.options import Parser, make_parser
+from resnet_cli.settings import EvaluateSettings, PredictSettings, SummarySettings
+from resnet_cli.text import complain
+from resnet_cli.training_request import training
 
 
-def main(words: list[str] | None = None) -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Do what the words ask for; by default those that the program was started with.
 
     Returns:
@@ -25,61 +31,93 @@ def main(words: list[str] | None = None) -> int:
         command = given.pop("command", None)
         if command is None:
             parser.print_help()
-            return faults.DONE
+            return errors.DONE
         try:
-            return _carried_out(command, given, words)
-        except faults.UsageError as error:
+            return _carried_out(command, given, words, parsers[command])
+        except UsageError as error:
             parsers[command].error(str(error))
     except SystemExit as ended:  # --help, or what is not allowed
-        return ended.code
+        return ended.code if isinstance(ended.code, int) else errors.FAILED
 
 
-def _carried_out(command: str, given: dict[str, Any], words: list[str]) -> int:
+def _carried_out(command: str, given: dict[str, Any], words: Sequence[str], parser: Parser) -> int:
     with _short_warnings():
         try:
+            given = _from_file(given, parser) | given
+            given.pop("config", None)
             _recorded(COMMANDS[command])(given, words)
         except KeyboardInterrupt as stop:
-            _tell(command, str(stop) or "stopped at once", stop)
+            _tell(command, str(stop) or "stopped at once", stop, everywhere=True)
             by_term = getattr(stop, "signal", None) == signal.SIGTERM
-            return faults.TERMINATED if by_term else faults.INTERRUPTED
-        except Exception as error:
-            if isinstance(error, faults.UsageError) or not faults.is_expected(error):
-                raise
-            _tell(command, f"error: {faults.in_one_line(error)}", error)
-            return faults.FAILED
-    return faults.DONE
+            return errors.TERMINATED if by_term else errors.INTERRUPTED
+        except OSError as error:
+            _tell(command, f"error: {errors.of_system(error)}", error)
+            return errors.FAILED
+        except Failure as error:
+            _tell(command, f"error: {error}", error, everywhere=error.everywhere)
+            return errors.FAILED
+    return errors.DONE
 
 
-def _train(given: dict[str, Any], words: list[str]) -> None:
-    asked = request.training(given, words)
+def _from_file(given: Mapping[str, Any], parser: Parser) -> dict[str, Any]:
+    """The options in the file that --config names."""
+    if "config" not in given:
+        return {}
+    words = config_file.words_of(Path(given["config"]))
+    parser.source = given["config"]
+    found = vars(parser.parse_args(words))
+    parser.source = None
+    if "config" in found:
+        raise Failure(f"--config {given['config']}: must not name another file")
+    return found
+
+
+def _train(given: Mapping[str, Any], words: Sequence[str]) -> None:
+    asked = training(given, words)
     try:
-        from resnet_cli.training import train
+        from resnet_cli.train_command import train
 
         train(asked)
     except (KeyboardInterrupt, OSError) as stop:
-        if (asked.folder / runs.RUN).exists():
+        if (asked.folder / run_folder.RUN).exists():
             stop.add_note(f"Go on with: {asked.going_on}")
         raise
 
 
-def _evaluate(given: dict[str, Any], _: list[str]) -> None:
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        raise faults.UsageError("evaluate runs in one process: start it without torchrun")
-    settings = request.evaluation(given)
-    from resnet_cli.evaluating import evaluate
+def _evaluate(given: Mapping[str, Any], _: Sequence[str]) -> None:
+    _require_one_process("evaluate")
+    settings = EvaluateSettings.of(given)
+    settings.require_network(("weights", "data"), given)
+    from resnet_cli.evaluate_command import evaluate
 
     evaluate(settings)
 
 
-def _summary(given: dict[str, Any], _: list[str]) -> None:
-    shape, num_classes = request.summary(given)
-    from resnet_cli.summarizing import summarize
+def _predict(given: Mapping[str, Any], _: Sequence[str]) -> None:
+    _require_one_process("predict")
+    settings = PredictSettings.of(given)
+    settings.require_network(("weights",), given)
+    from resnet_cli.predict_command import predict
 
-    summarize(given["net"], shape, num_classes)
+    predict(settings)
+
+
+def _summary(given: Mapping[str, Any], _: Sequence[str]) -> None:
+    settings = SummarySettings(**given)
+    settings.check()
+    settings.require_network(("net",), given)
+    from resnet_cli.summary_command import summarize
+
+    summarize(settings)
 
 
 # Each imports what takes seconds only when it is called for, so that --help takes none.
-COMMANDS = {"train": _train, "evaluate": _evaluate, "summary": _summary}
+COMMANDS = {"train": _train, "evaluate": _evaluate, "predict": _predict, "summary": _summary}
+
+
+def _require_one_process(command: str) -> None:
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        raise UsageError(f"{command} runs in one process: start it without torchrun")
 
 
 def _recorded(command: Callable) -> Callable:
@@ -91,14 +129,13 @@ def _recorded(command: Callable) -> Callable:
     return record(command)
 
 
-def _tell(command: str, text: str, error: BaseException) -> None:
-    """Print an error and its notes, unless another process does."""
+def _tell(command: str, text: str, error: BaseException, *, everywhere: bool = False) -> None:
+    """Print an error and its notes; one that every process found out comes from the first."""
     rank = os.environ.get("RANK", "0")
     if rank == "0":
-        lines = [f"{PROGRAM} {command}: {text}", *getattr(error, "__notes__", [])]
-        print(*lines, sep="\n", file=sys.stderr, flush=True)
-    elif not faults.is_common(error):
-        print(f"{PROGRAM} {command}: process {rank}: {text}", file=sys.stderr, flush=True)
+        complain(f"{PROGRAM} {command}: {text}", *getattr(error, "__notes__", []))
+    elif not everywhere:
+        complain(f"{PROGRAM} {command}: process {rank}: {text}")
 
 
 @contextmanager
@@ -107,7 +144,7 @@ def _short_warnings() -> Iterator[None]:
 
     def show(message: Warning | str, *_, **__) -> None:
         if os.environ.get("RANK", "0") == "0":
-            print(f"warning: {message}", file=sys.stderr, flush=True)
+            complain(f"warning: {message}")
 
     with warnings.catch_warnings():
         warnings.showwarning = show

@@ -3,65 +3,37 @@
 import argparse
 import os
 import sys
-from typing import NoReturn
+from typing import IO, NoReturn
 
-from resnet_cli import fields
-from resnet_cli.faults import EXIT_STATUS, USAGE
-from resnet_cli.names import KNOWN, split_name
+from resnet_cli.command_words import PROGRAM
+from resnet_cli.config_options import GROUPS, add_fields, number, whole
+from resnet_cli.errors import EXIT_STATUS, USAGE
+from resnet_cli.help_texts import ABOUT, EXAMPLES, USAGES
+from resnet_cli.settings import PARTS, PredictSettings, TrainSettings
 from resnet_lib import __version__
+from resnet_lib.console import printable
+from resnet_lib.names import NAMES, split_name
+from resnet_lib.train.config import PRECISIONS
 
-PROGRAM = "python -m resnet_lib"
 DATA = "digits, cifar10, or a folder of pictures with one folder per class"
-
-ABOUT = {
-    "train": "Train a network and keep the run in a folder.",
-    "evaluate": "Loss and accuracy of trained weights on the test part of a data set.",
-    "summary": "Layers, shapes, parameters and multiply-adds of a network.",
-}
-USAGES = {
-    "train": ("--net NAME --data DATA --out DIR [option ...]", "--resume DIR"),
-    "evaluate": ("--run DIR [option ...]", "--net NAME --weights FILE --data DATA [option ...]"),
-    "summary": ("--net NAME [--input C H W] [--num-classes K]",),
-}
-EXAMPLES = {
-    "": """\
-examples:
-  python -m resnet_lib train --net resnet8 --data digits --epochs 5 --out runs/digits
-  python -m resnet_lib evaluate --run runs/digits --per-class
-  python -m resnet_lib summary --net resnet50
-  Each command has its own help: python -m resnet_lib train --help""",
-    "train": """\
-examples:
-  python -m resnet_lib train --net resnet8 --data digits --epochs 5 --out runs/digits
-  python -m resnet_lib train --net resnet20 --data cifar10 --epochs 30 --schedule onecycle \\
-      --learning-rate 0.4 --weight-decay 5e-4 --precision bf16 --channels-last --out runs/r20
-  python -m resnet_lib train --resume runs/r20
-  torchrun --nproc-per-node=2 -m resnet_lib train --net resnet20 --data cifar10 --out runs/two
-
-in the folder of a run:
-  run.json           every setting, versions, the command
-  checkpoints/       the newest two states, with which a stopped or killed run goes on
-  history.json       losses, accuracies and seconds, epoch by epoch; the test result
-  model.safetensors  the final weights, with the network's name and the normalisation""",
-    "evaluate": """\
-examples:
-  python -m resnet_lib evaluate --run runs/digits --per-class
-  python -m resnet_lib evaluate --run runs/pets --data more_pets
-  python -m resnet_lib evaluate --net resnet20 --weights r20.safetensors --data cifar10""",
-    "summary": """\
-examples:
-  python -m resnet_lib summary --net resnet50
-  python -m resnet_lib summary --net resnet20 --input 1 8 8 --num-classes 10""",
-}
 
 
 class Parser(argparse.ArgumentParser):
-    """Several processes fail alike; the first one says so."""
+    """Several processes fail alike; the first one says so, in characters that its console has.
+
+    Attributes:
+        source: the file from which the words come; None: from the command line.
+    """
+
+    source: str | None = None
 
     def error(self, message: str) -> NoReturn:
         if os.environ.get("RANK", "0") == "0":
-            super().error(message)
+            super().error(f"in {self.source}: {message}" if self.source else message)
         sys.exit(USAGE)
+
+    def _print_message(self, message: str, file: IO[str] | None = None) -> None:
+        super()._print_message(message and printable(message, file), file)
 
 
 def make_parser() -> tuple[Parser, dict[str, Parser]]:
@@ -86,6 +58,7 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
     for name, add in (
         ("train", _add_train),
         ("evaluate", _add_evaluate),
+        ("predict", _add_predict),
         ("summary", _add_summary),
     ):
         parsers[name] = commands.add_parser(
@@ -104,32 +77,45 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
 # One option, one paragraph.
 def _add_train(parser: Parser) -> None:
     add = parser.add_argument_group("what is trained, on what").add_argument
-    add("--net", type=_net, metavar="NAME", help=KNOWN)
-    add("--data", metavar="DATA", help=DATA)
-    _add_data(add, "images per step, of all processes together; default 128")
-    add("--validation", type=fields.number, metavar="SHARE",
+    add("--net", type=_net, metavar="NAME", help=NAMES)
+    add("--data", metavar="DATA", help=f"{DATA}; it may have parts, as train, val and test")
+    _add_data(add, "images per step, of all processes together; "
+        f"default {TrainSettings.batch_size}")
+    add("--drop-last", action=argparse.BooleanOptionalAction,
+        help="leave out a last batch that is not full, others in each epoch; default off")
+    add("--validation", type=number, metavar="SHARE",
         help="share of the training images, of each class alike, that is held out and evaluated "
-        "after each epoch, while the test images are evaluated once, at the end. With 0 the test "
-        "images are evaluated after each epoch: choose no settings by them then; default 0")
-    add("--weights", metavar="FILE", help="start from these weights; default: random ones")
+        "after each epoch, while the test images are evaluated once, at the end. With 0 these are "
+        "the images of the folder's validation part; without one the test images are evaluated "
+        f"after each epoch: choose no settings by them then; default {TrainSettings.validation:g}")
+    add("--weights", metavar="FILE",
+        help="start from these weights, or from the library's own of this name, as cifar10; "
+        "default: random ones")
     add("--leave-out", nargs="+", metavar="PART",
         help="parts of the network that --weights leaves random, as fc for another head")
+    _add_normalization(add, "the training images' own")
 
     _add_augmentation(parser.add_argument_group("augmentation").add_argument)
-    groups = {title: parser.add_argument_group(title) for title in fields.GROUPS}
-    fields.add_fields(groups)
+    groups = {title: parser.add_argument_group(title) for title in GROUPS}
+    add_fields(groups)
     groups["regularisation and chance"].add_argument(
-        "--dropout", type=fields.number, metavar="P",
-        help="probability that an input of the classifier is dropped; from 0 to below 1; default 0")
+        "--dropout", type=number, metavar="P",
+        help="probability that an input of the classifier is dropped; from 0 to below 1; "
+        f"default {TrainSettings.dropout:g}")
     _add_machine(parser.add_argument_group("machine").add_argument)
     _add_folder(parser.add_argument_group("the run's folder").add_argument)
 
 
 def _add_augmentation(add) -> None:
     add("--augment", action=argparse.BooleanOptionalAction,
-        help="digits: shift by up to 1 pixel; cifar10: shift by up to 4 pixels and mirror; "
-        "a folder: a random box of 25 to 100 %% of the area, and mirror; default on")
-    add("--color-jitter", type=fields.number, nargs=4, metavar=("B", "C", "S", "H"),
+        help="what --crop and --flip do, as far as they are not given; default on")
+    add("--crop", action=argparse.BooleanOptionalAction,
+        help="digits: shift by up to 1 pixel; cifar10: shift by up to 4 pixels; a folder: a "
+        "random box of 25 to 100 %% of the area; default as --augment")
+    add("--flip", action=argparse.BooleanOptionalAction,
+        help="mirror every second image, by chance; not for what has a left and a right, as "
+        "letters and digits; default as --augment, but off for digits")
+    add("--color-jitter", type=number, nargs=4, metavar=("B", "C", "S", "H"),
         help="change brightness, contrast and saturation by up to these shares of 1, and the hue "
         "by up to H turns of the colour circle, 0 to 0.5; default none")
 
@@ -137,57 +123,108 @@ def _add_augmentation(add) -> None:
 def _add_folder(add) -> None:
     add("--out", metavar="DIR", help="where the run is kept; made if need be, and not yet a run")
     add("--resume", metavar="DIR",
-        help="go on with the run in DIR, with its settings; of other options only --device, "
-        "--threads, --data-root and --save-every may be given")
-    add("--save-every", type=fields.whole, metavar="STEPS",
+        help="go on with the run in DIR, with its settings; of other options only --epochs, for "
+        "more of them, --data, for a folder that was moved, --data-root, --cache, --device, "
+        "--threads and --save-every may be given")
+    add("--save-every", type=whole, metavar="STEPS",
         help="steps between two checkpoints within an epoch; default: at ends of epochs only")
     add("--tensorboard", action=argparse.BooleanOptionalAction,
         help="write DIR/tensorboard too (needs that package); default off")
+    _add_config(add)
 
 
 def _add_evaluate(parser: Parser) -> None:
     add = parser.add_argument_group("what is evaluated").add_argument
-    add("--run", metavar="DIR",
-        help="folder of a training: its final weights, or those of its newest checkpoint; its "
-        "network, data and normalisation")
-    add("--net", type=_net, metavar="NAME", help=f"without --run: {KNOWN}")
-    add("--weights", metavar="FILE", help="without --run: .safetensors, or what torch.save wrote")
+    _add_trained(add, "its network, data and normalisation")
     add("--data", metavar="DATA", help=f"{DATA}; default: that of the run")
+    add("--part", choices=PARTS,
+        help="part of the data; default: all of a folder, the test part of the run's own data, "
+        "of digits and of cifar10")
     _add_data(add, "images that go through the network at once; default: the run's, else 256")
-    for name, word in (("mean", "mean"), ("std", "standard deviation")):
-        add(f"--{name}", type=fields.number, nargs="+", metavar="X",
-            help=f"{word} of each channel, where 0 is black and 1 is white, to normalise with; "
-            "default: the run's, else what the file of weights says, else the data's own")
+    _add_normalization(add, "the run's, else what the file of weights says, else the data's own")
     add("--per-class", action="store_true", help="a table with a row for each class")
-    add("--precision", choices=fields.config_module().PRECISIONS,
+    add("--confusion", action="store_true",
+        help="a table of how often each class was taken for each")
+    add("--precision", choices=(*PRECISIONS, *(() if "auto" in PRECISIONS else ("auto",))),
         help="number format; default: the run's, else fp32")
     _add_machine(parser.add_argument_group("machine").add_argument)
+    _add_config(add)
+
+
+def _add_predict(parser: Parser) -> None:
+    add = parser.add_argument_group("what is predicted").add_argument
+    add("pictures", nargs="*", metavar="PICTURE",
+        help="a picture, or a folder of which all pictures are taken, at any depth")
+    _add_trained(add, "its network, classes and normalisation")
+    add("--top", type=whole, metavar="K",
+        help=f"how many classes to name, the likeliest first; default {PredictSettings.top}")
+    add("--json", action="store_true", help="print JSON, for scripts")
+    add("--csv", action="store_true",
+        help="print a line with commas for each picture and class, for scripts")
+    add("--size", type=whole, metavar="PIXELS",
+        help="side to which a picture is brought; default: that of the training")
+    _add_normalization(add, "that of the training")
+    add("--batch-size", type=whole, metavar="N",
+        help=f"pictures that go through the network at once; default {PredictSettings.batch_size}")
+    _add_machine(parser.add_argument_group("machine").add_argument)
+    _add_config(add)
 
 
 def _add_summary(parser: Parser) -> None:
     add = parser.add_argument
-    add("--net", type=_net, metavar="NAME", required=True, help=KNOWN)
-    add("--input", type=fields.whole, nargs=3, metavar=("C", "H", "W"),
-        help="channels, height and width in pixels; default 3 224 224, or 3 32 32 for CIFAR's")
-    add("--num-classes", type=fields.whole, metavar="K", help="default 1000, or 10 for CIFAR's")
+    add("--net", type=_net, metavar="NAME", help=NAMES)
+    add("--run", metavar="DIR", help="the network of this run, for its images and classes")
+    add("--input", type=whole, nargs=3, metavar=("C", "H", "W"),
+        help="channels, height and width in pixels; default: the run's, else 3 224 224, or "
+        "3 32 32 for CIFAR's")
+    add("--num-classes", type=whole, metavar="K",
+        help="default: the run's, else 1000, or 10 for CIFAR's")
+
+
+def _add_trained(add, brings: str) -> None:
+    add("--run", metavar="DIR",
+        help="folder of a training: its final weights, or those of its newest checkpoint; "
+        f"{brings}")
+    add("--net", type=_net, metavar="NAME",
+        help=f"without --run, where the file of weights does not name it: {NAMES}")
+    add("--weights", metavar="FILE",
+        help="without --run: .safetensors, or what torch.save wrote; or the data of weights that "
+        "come along: cifar10 for resnet20, resnet56 and plain20, digits for resnet8")
 
 
 def _add_data(add, batch_size: str) -> None:
-    add("--size", type=fields.whole, metavar="PIXELS",
-        help="side of the images; digits: 8, 16 or 32, default 8; a folder: from 8 on, default 64")
+    add("--size", type=whole, metavar="PIXELS",
+        help="side of the images; digits: 8, 16 or 32, default 8; a folder: from 8 on, default "
+        "that of the weights, else 64")
     add("--data-root", metavar="DIR",
         help="for cifar10: folder that holds it, or is to hold it; default: the environment "
         "variable RESNET_LIB_DATA, else the user's cache")
     add("--skip-unreadable", action=argparse.BooleanOptionalAction,
         help="for a folder: leave out files that cannot be read, and name them; default off")
-    add("--batch-size", type=fields.whole, metavar="N", help=batch_size)
+    add("--cache", metavar="FILE",
+        help="for a folder: keep the decoded images in this file, for sets that do not fit into "
+        "memory; default: in memory")
+    add("--batch-size", type=whole, metavar="N", help=batch_size)
+
+
+def _add_normalization(add, default: str) -> None:
+    for name, word in (("mean", "mean"), ("std", "standard deviation")):
+        add(f"--{name}", type=_level, nargs="+", metavar="X",
+            help=f"{word} of each channel, where 0 is black and 1 is white, to normalise with; "
+            f"or the word imagenet; default: {default}")
 
 
 def _add_machine(add) -> None:
-    add("--device", choices=("auto", "cpu", "cuda"),
+    add("--device", choices=("auto", "cpu", "cuda", "mps"),
         help="where to compute; auto is the GPU if there is one; default auto")
-    add("--threads", type=fields.whole, metavar="N",
+    add("--threads", type=whole, metavar="N",
         help="CPU threads of each process; default: PyTorch's choice")
+
+
+def _add_config(add) -> None:
+    add("--config", metavar="FILE",
+        help="TOML file with options, by their names: epochs = 30, or flip = false; what stands "
+        "on the command line wins; default none")
 
 # fmt: on
 
@@ -195,6 +232,10 @@ def _add_machine(add) -> None:
 def _net(text: str) -> str:
     try:
         split_name(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be {NAMES}; got {text!r}") from None
     return text
+
+
+def _level(text: str) -> float | str:
+    return text if text == "imagenet" else number(text)

@@ -1,14 +1,12 @@
 """What the doors of the library ask of arguments: one check for each kind of value.
 
 Each raises an error that names the argument, what is allowed and what came: `TypeError` for a
-value of the wrong type, `ValueError` for one that is out of range.
+value of the wrong type, `ValueError` for one that is out of range. PyTorch is imported where it is
+needed, so that settings can be checked without it.
 """
 
 from collections.abc import Collection
 from math import inf
-
-import torch
-from torch import Tensor
 
 __all__ = [
     "check_batch",
@@ -17,7 +15,18 @@ __all__ = [
     "check_number",
     "check_positive",
     "check_whole",
+    "refusal",
 ]
+
+
+def refusal(name: str, reason: str, kind: type[Exception] = ValueError) -> Exception:
+    """The error that refuses an argument, with its parts for a caller that words it anew.
+
+    Its message is the name and the reason; both are attributes too, `argument` and `reason`.
+    """
+    error = kind(f"{name} {reason}")
+    vars(error).update(argument=name, reason=reason)
+    return error
 
 
 def check_positive(**arguments: int) -> None:
@@ -43,7 +52,7 @@ def check_whole(name: str, value: object, low: int, high: float = inf) -> None:
         return
     allowed = f"of at least {low}" if high == inf else f"from {low} to {high}"
     error = ValueError if is_whole else TypeError
-    raise error(f"{name} must be a whole number {allowed}, got {value!r}")
+    raise refusal(name, f"must be a whole number {allowed}, got {value!r}", error)
 
 
 def check_number(
@@ -62,7 +71,7 @@ def check_number(
     if high < inf:
         allowed += f" and at most {high:g}"
     error = ValueError if is_number else TypeError
-    raise error(f"{name} must be a number {allowed}, got {value!r}")
+    raise refusal(name, f"must be a number {allowed}, got {value!r}", error)
 
 
 def check_choice(name: str, value: object, choices: Collection) -> None:
@@ -73,7 +82,7 @@ def check_choice(name: str, value: object, choices: Collection) -> None:
     """
     # One by one: 8.0 equals 8 and is none of the choices, and a list cannot be looked up in a set.
     if not any(isinstance(value, type(choice)) and value == choice for choice in choices):
-        raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}, got {value!r}")
+        raise refusal(name, f"must be one of {', '.join(map(str, choices))}, got {value!r}")
 
 
 def check_batch(inputs: object) -> None:
@@ -83,6 +92,8 @@ def check_batch(inputs: object) -> None:
         TypeError: the inputs are no tensor.
         ValueError: they have no dimension, or no sample.
     """
+    from torch import Tensor
+
     if not isinstance(inputs, Tensor):
         raise TypeError(f"inputs must be a tensor, got {type(inputs).__name__}")
     if inputs.dim() == 0 or len(inputs) == 0:
@@ -96,7 +107,9 @@ def check_images(images: object) -> None:
         TypeError: the images are no tensor.
         ValueError: their shape or number format is another.
     """
-    if not isinstance(images, Tensor):
+    import torch
+
+    if not isinstance(images, torch.Tensor):
         raise TypeError(f"images must be a tensor (N, C, H, W), got {type(images).__name__}")
     if images.dim() != 4 or 0 in images.shape:
         raise ValueError(

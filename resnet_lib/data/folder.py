@@ -189,10 +189,12 @@ def _skipped(faults: dict[Path, str], place: Path, skip: bool) -> tuple[str, ...
         return ()
     listed = "".join(f"\n  {name}: {fault}" for name, fault in named.items())
     if not skip:
-        raise ValueError(
+        error = ValueError(
             f"{len(named)} of the files in {place} cannot be read. Mend or remove them, or leave "
             f"them out with skip_unreadable=True:{listed}"
         )
+        vars(error)["remedy"] = {"skip_unreadable": True}
+        raise error
     # Shown at the line that called image_folder.
     warnings.warn(f"{len(named)} of the files in {place} are left out:{listed}", stacklevel=3)
     return tuple(named)

@@ -1,17 +1,45 @@
 """Training: one `fit`, one `evaluate`, and what lets a run survive a kill."""
 
-from resnet_lib.train.checkpoint import CheckpointError, Checkpoints
-from resnet_lib.train.config import OPTIMIZERS, PRECISIONS, SCHEDULES, TrainConfig
-from resnet_lib.train.evaluation import Evaluation, evaluate
-from resnet_lib.train.history import History, tensorboard
-from resnet_lib.train.keeping import NonFiniteLoss
-from resnet_lib.train.loop import fit, training_step
-from resnet_lib.train.optimisation import learning_rate, make_optimizer, parameter_groups
-from resnet_lib.train.state import TrainState
-from resnet_lib.train.world import World, join, pick_device
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from resnet_lib.train.checkpoint import CheckpointError, Checkpoints
+    from resnet_lib.train.config import OPTIMIZERS, PRECISIONS, SCHEDULES, TrainConfig
+    from resnet_lib.train.counting import count, new_sums
+    from resnet_lib.train.evaluation import Evaluation, eval_mode, evaluate
+    from resnet_lib.train.history import History, tensorboard
+    from resnet_lib.train.interruption import NonFiniteLoss
+    from resnet_lib.train.loop import fit, training_step
+    from resnet_lib.train.optimisation import (
+        ONE_CYCLE_END,
+        ONE_CYCLE_RISE,
+        ONE_CYCLE_START,
+        between,
+        learning_rate,
+        make_optimizer,
+        one_cycle,
+        parameter_groups,
+    )
+    from resnet_lib.train.precision import DTYPES, autocast, widened
+    from resnet_lib.train.processes import (
+        PATIENCE,
+        World,
+        device_of,
+        join,
+        moved,
+        pick_device,
+        pick_precision,
+    )
+    from resnet_lib.train.state import TrainState
 
 __all__ = [
+    "DTYPES",
+    "ONE_CYCLE_END",
+    "ONE_CYCLE_RISE",
+    "ONE_CYCLE_START",
     "OPTIMIZERS",
+    "PATIENCE",
     "PRECISIONS",
     "SCHEDULES",
     "CheckpointError",
@@ -22,13 +50,68 @@ __all__ = [
     "TrainConfig",
     "TrainState",
     "World",
+    "autocast",
+    "between",
+    "count",
+    "device_of",
+    "eval_mode",
     "evaluate",
     "fit",
     "join",
     "learning_rate",
     "make_optimizer",
+    "moved",
+    "new_sums",
+    "one_cycle",
     "parameter_groups",
     "pick_device",
+    "pick_precision",
     "tensorboard",
     "training_step",
+    "widened",
 ]
+
+# Which module each name lives in. They load when first asked for, as PEP 562 has it, so that the
+# settings can be had without PyTorch, which takes seconds.
+_HOMES = {
+    "checkpoint": ("CheckpointError", "Checkpoints"),
+    "config": ("OPTIMIZERS", "PRECISIONS", "SCHEDULES", "TrainConfig"),
+    "counting": ("count", "new_sums"),
+    "evaluation": ("Evaluation", "eval_mode", "evaluate"),
+    "history": ("History", "tensorboard"),
+    "interruption": ("NonFiniteLoss",),
+    "loop": ("fit", "training_step"),
+    "optimisation": (
+        "ONE_CYCLE_END",
+        "ONE_CYCLE_RISE",
+        "ONE_CYCLE_START",
+        "between",
+        "learning_rate",
+        "make_optimizer",
+        "one_cycle",
+        "parameter_groups",
+    ),
+    "precision": ("DTYPES", "autocast", "widened"),
+    "processes": (
+        "PATIENCE",
+        "World",
+        "device_of",
+        "join",
+        "moved",
+        "pick_device",
+        "pick_precision",
+    ),
+    "state": ("TrainState",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOMES.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(f"{__name__}.{module}"), name)
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

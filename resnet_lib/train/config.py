@@ -7,10 +7,15 @@ from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
 from typing import Any, get_args
 
+from resnet_lib.arguments import refusal
+
 __all__ = ["OPTIMIZERS", "PRECISIONS", "SCHEDULES", "TrainConfig"]
 
+#: What `TrainConfig.optimizer` may be.
 OPTIMIZERS = ("sgd", "adam", "adamw")
+#: What `TrainConfig.schedule` may be.
 SCHEDULES = ("constant", "cosine", "step", "onecycle")
+#: The number formats of forward pass and gradient, from wide to narrow.
 PRECISIONS = ("fp32", "bf16", "fp16")
 
 NAMES = {
@@ -79,21 +84,23 @@ class TrainConfig:
             _check(one.name, value, one.type, one.metadata)
             object.__setattr__(self, one.name, value)
         if self.nesterov and (self.optimizer != "sgd" or not self.momentum):
-            raise ValueError(
-                "nesterov needs optimizer='sgd' and a momentum above 0, "
-                f"got {self.optimizer!r} and {self.momentum}"
+            raise refusal(
+                "nesterov",
+                "needs optimizer='sgd' and a momentum above 0, "
+                f"got {self.optimizer!r} and {self.momentum}",
             )
         if self.schedule == "onecycle" and self.warmup_epochs:
-            raise ValueError(
-                "warmup_epochs must be 0 with schedule='onecycle', which has its own, "
-                f"got {self.warmup_epochs}"
+            raise refusal(
+                "warmup_epochs",
+                f"must be 0 with schedule='onecycle', which has its own, got {self.warmup_epochs}",
             )
         if self.warmup_epochs > self.epochs:
-            raise ValueError(
-                f"warmup_epochs must be at most epochs, got {self.warmup_epochs} and {self.epochs}"
+            raise refusal(
+                "warmup_epochs",
+                f"must be at most epochs, got {self.warmup_epochs} and {self.epochs}",
             )
         if list(self.milestones) != sorted(set(self.milestones)):
-            raise ValueError(f"milestones must rise, got {self.milestones}")
+            raise refusal("milestones", f"must rise, got {self.milestones}")
 
 
 def _converted(value: Any, kind: Any) -> Any:
@@ -114,18 +121,18 @@ def _converted(value: Any, kind: Any) -> Any:
 def _check(name: str, value: Any, kind: Any, rule: Mapping) -> None:
     if kind == tuple[float, ...]:
         if not isinstance(value, tuple):
-            raise TypeError(f"{name} must be a list of numbers, got {value!r}")
+            raise refusal(name, f"must be a list of numbers, got {value!r}", TypeError)
         parts, allowed = value, (float,)
     else:
         parts, allowed = (value,), get_args(kind) or (kind,)
     for part in parts:
         if type(part) not in allowed:
             names = " or ".join(NAMES[one] for one in allowed)
-            raise TypeError(f"{name} must be {names}, got {value!r}")
+            raise refusal(name, f"must be {names}, got {value!r}", TypeError)
         if "choices" in rule and part not in rule["choices"]:
-            raise ValueError(f"{name} must be one of {', '.join(rule['choices'])}, got {value!r}")
+            raise refusal(name, f"must be one of {', '.join(rule['choices'])}, got {value!r}")
         if isinstance(part, int | float) and type(part) is not bool and not _is_within(part, rule):
-            raise ValueError(f"{name} must be {_range(rule)}, got {value!r}")
+            raise refusal(name, f"must be {_range(rule)}, got {value!r}")
 
 
 def _is_within(number: float, rule: Mapping) -> bool:

@@ -8,10 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from resnet_lib.train.batch import DTYPES, autocast, count, moved, new_sums, widened
-from resnet_lib.train.world import World
+from resnet_lib.train.counting import count, new_sums
+from resnet_lib.train.precision import DTYPES, autocast, widened
+from resnet_lib.train.processes import World, device_of, moved
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "eval_mode", "evaluate"]
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,9 @@ def evaluate(
     """
     if precision not in DTYPES:
         raise ValueError(f"precision must be one of {', '.join(DTYPES)}, got {precision!r}")
-    world = world or World(_device_of(model))
+    world = world or World(device_of(model))
     sums = new_sums(world.device)
-    with _eval_mode(model), torch.no_grad():
+    with eval_mode(model), torch.no_grad():
         for images, labels in batches:
             images, labels = moved(images, labels, world.device, channels_last)
             with autocast(world.device, precision):
@@ -70,13 +71,8 @@ def evaluate(
     return Evaluation(loss / samples, right / samples, int(samples))
 
 
-def _device_of(model: nn.Module) -> torch.device:
-    tensor = next((t for t in (*model.parameters(), *model.buffers())), None)
-    return torch.device("cpu") if tensor is None else tensor.device
-
-
 @contextmanager
-def _eval_mode(model: nn.Module) -> Iterator[None]:
+def eval_mode(model: nn.Module) -> Iterator[None]:
     """Eval mode for a while; layers that were frozen in eval mode before stay so after."""
     modes = {module: module.training for module in model.modules()}
     model.eval()

@@ -10,16 +10,23 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from resnet_lib.train.batch import autocast, count, moved, widened
 from resnet_lib.train.checkpoint import Checkpoints
 from resnet_lib.train.config import TrainConfig
+from resnet_lib.train.counting import count
 from resnet_lib.train.evaluation import evaluate
 from resnet_lib.train.history import History
-from resnet_lib.train.keeping import keep, not_finite, require_finite, resume, stopped
+from resnet_lib.train.interruption import (
+    Stop,
+    keep,
+    not_finite,
+    require_finite,
+    resume,
+    stopped,
+)
 from resnet_lib.train.optimisation import learning_rate
+from resnet_lib.train.precision import autocast, widened
+from resnet_lib.train.processes import World, moved, pick_device
 from resnet_lib.train.state import TrainState
-from resnet_lib.train.stopping import Stop
-from resnet_lib.train.world import World, pick_device
 
 __all__ = ["fit", "training_step"]
 

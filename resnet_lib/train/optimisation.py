@@ -7,10 +7,24 @@ from torch import nn
 
 from resnet_lib.train.config import TrainConfig
 
-__all__ = ["learning_rate", "make_optimizer", "parameter_groups"]
+__all__ = [
+    "ONE_CYCLE_END",
+    "ONE_CYCLE_RISE",
+    "ONE_CYCLE_START",
+    "between",
+    "learning_rate",
+    "make_optimizer",
+    "one_cycle",
+    "parameter_groups",
+]
 
-# PyTorch's OneCycleLR has these too: the start and the end, as shares of the highest rate.
-ONE_CYCLE_RISE, ONE_CYCLE_START, ONE_CYCLE_END = 0.3, 1 / 25, 1 / 25 / 1e4
+# PyTorch's OneCycleLR has these three too.
+#: Share of the training in which a one-cycle schedule rises.
+ONE_CYCLE_RISE = 0.3
+#: Its first rate, as a share of the highest.
+ONE_CYCLE_START = 1 / 25
+#: Its last rate, as a share of the highest.
+ONE_CYCLE_END = 1 / 25 / 1e4
 
 
 def parameter_groups(
@@ -62,7 +76,7 @@ def learning_rate(config: TrainConfig, step: int, steps: int) -> float:
     """
     highest = config.learning_rate
     if config.schedule == "onecycle":
-        return highest * _one_cycle(step, steps)
+        return highest * one_cycle(step, steps)
     warm = round(config.warmup_epochs / config.epochs * steps)
     if step < warm:
         return highest * (step + 1) / warm
@@ -73,13 +87,14 @@ def learning_rate(config: TrainConfig, step: int, steps: int) -> float:
     return highest
 
 
-def _one_cycle(step: int, steps: int) -> float:
+def one_cycle(step: int, steps: int) -> float:
+    """Rate of update number `step` of a one-cycle schedule, as a share of the highest rate."""
     top = ONE_CYCLE_RISE * steps - 1
     if step <= top:
-        return _between(ONE_CYCLE_START, 1, step / top)
-    return _between(1, ONE_CYCLE_END, (step - top) / (steps - 1 - top))
+        return between(ONE_CYCLE_START, 1, step / top)
+    return between(1, ONE_CYCLE_END, (step - top) / (steps - 1 - top))
 
 
-def _between(start: float, end: float, share: float) -> float:
+def between(start: float, end: float, share: float) -> float:
     """Half a cosine wave from `start` to `end`."""
     return end + (start - end) * (1 + math.cos(math.pi * share)) / 2

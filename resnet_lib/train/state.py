@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from resnet_lib.train.batch import new_sums
 from resnet_lib.train.checkpoint import CheckpointError
 from resnet_lib.train.config import TrainConfig
+from resnet_lib.train.counting import new_sums
 from resnet_lib.train.history import History
 from resnet_lib.train.optimisation import make_optimizer
-from resnet_lib.train.world import World
+from resnet_lib.train.processes import World
 
 __all__ = ["TrainState"]
 

@@ -6,8 +6,6 @@ from http.client import HTTPException
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import WeightsEnum
 
@@ -124,6 +122,8 @@ def _read_file(path: Path) -> dict[str, Tensor]:
         raise FileNotFoundError(f"source names no file: {path}")
     try:
         if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
             return load_file(path)
         found = torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
@@ -141,6 +141,8 @@ def _read_file(path: Path) -> dict[str, Tensor]:
 
 
 def _short(error: Exception) -> str:
+    from safetensors import SafetensorError
+
     if not isinstance(error, SafetensorError | RuntimeError | EOFError):
         return "not what torch.save writes"
     return (str(error) or type(error).__name__).splitlines()[0].split(". ")[0]

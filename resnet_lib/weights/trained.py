@@ -1,40 +1,10 @@
 """Networks with weights that come with the library; no download."""
 
-import json
-from dataclasses import dataclass
-from pathlib import Path
-
-from safetensors import safe_open
-
-from resnet_lib.nets import CifarResNet
+from resnet_lib.nets import CifarResNet, by_name
+from resnet_lib.weights.cards import FOLDER, ModelCard, read_card
 from resnet_lib.weights.loading import load_weights
 
-__all__ = ["ModelCard", "model_card", "plain20", "resnet8", "resnet20", "resnet56"]
-
-FOLDER = Path(__file__).parent
-
-
-@dataclass(frozen=True)
-class ModelCard:
-    """What one has to know of trained weights in order to use them.
-
-    Attributes:
-        net: name of the network, as on the command line.
-        classes: the classes' names, in the order of the scores.
-        mean: mean of the training pixels per channel, on a scale from 0 to 1. Raw pixels are to be
-            normalised as in the training: `data.Normalize(card.mean, card.std)`. The images of
-            `data.digits` are so already.
-        std: their standard deviation per channel, on the same scale.
-        path: the file of weights.
-        text: recipe, record, accuracy and limits, in Markdown.
-    """
-
-    net: str
-    classes: tuple[str, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    path: Path
-    text: str
+__all__ = ["model_card", "plain20", "resnet8", "resnet20", "resnet56"]
 
 
 def model_card(net: str, weights: str) -> ModelCard:
@@ -60,12 +30,7 @@ def model_card(net: str, weights: str) -> ModelCard:
         raise ValueError(f"net must be one of {', '.join(there)}, got {net!r}")
     if weights not in there[net]:
         raise ValueError(f"weights of {net} must be {' or '.join(there[net])}, got {weights!r}")
-    path = FOLDER / f"{net}-{weights}.safetensors"
-    with safe_open(path, "pt") as file:
-        about = json.loads(file.metadata()["resnet_lib"])
-    lists = {name: tuple(about[name]) for name in ("classes", "mean", "std")}
-    text = path.with_suffix(".md").read_text(encoding="utf-8")
-    return ModelCard(net=about["net"], **lists, path=path, text=text)
+    return read_card(FOLDER / f"{net}-{weights}.safetensors")
 
 
 def resnet20(weights: str | None = None) -> CifarResNet:
@@ -93,7 +58,7 @@ def resnet56(weights: str | None = None) -> CifarResNet:
 
 def plain20(weights: str | None = None) -> CifarResNet:
     """The plain twin of ResNet-20, without the additions; else as `resnet20`."""
-    return _network(20, weights, residual=False)
+    return _network(20, weights, "plain")
 
 
 def resnet8(weights: str | None = None) -> CifarResNet:
@@ -107,10 +72,11 @@ def resnet8(weights: str | None = None) -> CifarResNet:
     return _network(8, weights)
 
 
-def _network(depth: int, weights: str | None, residual: bool = True) -> CifarResNet:
+def _network(depth: int, weights: str | None, kind: str = "resnet") -> CifarResNet:
+    name = f"{kind}{depth}"
     if weights is None:
-        return CifarResNet(depth, residual=residual)
-    card = model_card(f"{'resnet' if residual else 'plain'}{depth}", weights)
-    network = CifarResNet(depth, len(card.classes), len(card.mean), residual=residual)
+        return by_name(name, num_classes=10, in_channels=3)
+    card = model_card(name, weights)
+    network = by_name(name, len(card.classes), len(card.mean))
     load_weights(network, card.path)
     return network

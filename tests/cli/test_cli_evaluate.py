@@ -208,7 +208,7 @@ def test_failures_of_evaluate(run, pets, pets_run, tmp_path):
         (("--run", pets_run, "--data", three), 1, "the network knows 2 classes, "),
         ((*plain[1:], run / "model.safetensors"), 1, "are of resnet8, not of plain8"),
         ((*other[1:], bare), 1, "source does not fit the model. The source lacks layer1.1."),
-        ((*other[1:], tmp_path / "none.pt"), 1, "source names no file"),
+        ((*other[1:], tmp_path / "none.pt"), 1, "names no file"),
         (("--run", tmp_path), 1, "holds neither model.safetensors nor a checkpoint: train first"),
         (("--run", run, *mean), 2, "argument --mean: must be 1 number(s), one per channel, got 2"),
         (("--run", run, "--mean", "0", "--std", "0"), 2, "argument --mean, --std: std[0] must be"),

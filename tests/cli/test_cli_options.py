@@ -10,12 +10,11 @@ from dataclasses import fields
 import pytest
 import torch
 from notebooks import ROOT
+from resnet_cli.fields import GROUPS
 from toy_cli import SMALL, carried_out, done, pictures
 
-from resnet_cli import names
-from resnet_cli.fields import GROUPS
 from resnet_cli.options import make_parser
-from resnet_lib import __version__, nets
+from resnet_lib import __version__
 from resnet_lib.train import TrainConfig
 from resnet_lib.train.config import LIMITS
 
@@ -126,44 +125,6 @@ def test_help_and_refusals_do_not_wait_for_pytorch():
     command = [sys.executable, "-c", script]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
     assert ended.stdout.splitlines()[-1] == "[0, 0, 2] False False"
-
-
-# Names of networks
-
-
-def test_names_are_those_of_the_library():
-    assert set(names.IMAGENET_DEPTHS) == set(nets.CONFIGURATIONS)
-
-
-@pytest.mark.parametrize("name", ["resnet8", "resnet20", "resnet110", "plain8", "plain20"])
-def test_other_depths_are_cifars(name):
-    residual, depth = name.startswith("resnet"), int(name.lstrip("resntplai"))
-    torch.manual_seed(0)
-    found = names.build(name, 7, 2)
-    torch.manual_seed(0)
-    expected = nets.CifarResNet(depth, 7, 2, residual=residual)
-    assert str(found) == str(expected)
-    assert torch.equal(found.conv1.weight, expected.conv1.weight)
-    assert [block.residual for block in found.layer3] == [residual] * len(found.layer3)
-    assert names.default_shape(name) == ((3, 32, 32), 10)
-
-
-@pytest.mark.parametrize("depth", nets.CONFIGURATIONS)
-def test_imagenets_depths_are_imagenets_also_where_they_are_6n_plus_2(depth):
-    for kind in ("resnet", "plain"):
-        with torch.device("meta"):
-            found = names.build(f"{kind}{depth}", 1000, 3)
-            expected = getattr(nets, f"resnet{depth}")(residual=kind == "resnet")
-        assert str(found) == str(expected)
-        assert names.default_shape(f"{kind}{depth}") == ((3, 224, 224), 1000)
-
-
-@pytest.mark.parametrize(
-    "name", ["resnet2", "resnet19", "resnet0", "resnet08", "resnet", "vgg16", "ResNet20", "20", ""]
-)
-def test_other_names_are_refused(name):
-    with pytest.raises(ValueError, match=re.escape(f"got {name!r}")):
-        names.split_name(name)
 
 
 # Refusals that need no data

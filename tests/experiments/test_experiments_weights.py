@@ -158,7 +158,7 @@ def test_a_recipe_that_runs_away_does_not_stop_the_others(tmp_path, monkeypatch,
 
 def test_recipes_are_options_of_the_command_line(tmp_path):
     """A recipe with a name or a value that the command line refuses would show up too late."""
-    from resnet_cli import options, request
+    from resnet_cli import options, training_request
 
     parser, _ = options.make_parser()
     for recipe in trained_weights.RECIPES:
@@ -167,9 +167,10 @@ def test_recipes_are_options_of_the_command_line(tmp_path):
         given = vars(parser.parse_args(words))
         del given["command"]
         wanted = trained_weights.RECIPES[recipe][1]
-        made = request.training(given, words)
-        assert {name: (made.config | made.settings)[name] for name in wanted} == wanted
-        assert made.config["epochs"] == 3
+        made = training_request.training(given, words)
+        found = vars(made.settings) | vars(made.config)
+        assert {name: found[name] for name in wanted} == wanted
+        assert made.config.epochs == 3
 
 
 @pytest.mark.parametrize(

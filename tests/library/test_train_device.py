@@ -1,10 +1,22 @@
 """The device of a run: the one that is there, or an error that says what came."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from toy_training import CPU, bits, cnn, trained
 
-from resnet_lib.train import TrainConfig, World, evaluate, join, pick_device, world
+from resnet_lib.train import (
+    TrainConfig,
+    World,
+    evaluate,
+    join,
+    pick_device,
+    pick_precision,
+    processes,
+)
 
 
 @pytest.mark.parametrize(("found", "expected"), [(True, "cuda"), (False, "cpu")])
@@ -31,6 +43,48 @@ def test_missing_device_is_named_in_one_line(name):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(("capability", "expected"), [((7, 5), "fp32"), ((8, 0), "bf16")])
+def test_precision_of_a_gpu_by_its_capability(monkeypatch, capability, expected):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert pick_precision(torch.device("cuda:0")) == expected
+
+
+def test_precision_of_another_device_is_single():
+    assert pick_precision(torch.device("mps")) == "fp32"
+
+
+@pytest.mark.parametrize(
+    ("usable", "avx512_bf16", "amx", "expected"),
+    [
+        (True, True, False, "bf16"),
+        (True, False, True, "bf16"),
+        (True, False, False, "fp32"),  # AVX-512 alone: oneDNN can, but converts
+        (False, True, True, "fp32"),  # ONEDNN_MAX_CPU_ISA
+    ],
+)
+def test_precision_of_a_cpu_by_its_instructions(monkeypatch, usable, avx512_bf16, amx, expected):
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: usable)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    assert pick_precision(torch.device("cpu")) == expected
+
+
+def test_a_pytorch_that_cannot_say_gets_single_precision(monkeypatch):
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.delattr(torch.cpu, name)
+    assert pick_precision(torch.device("cpu")) == "fp32"
+
+
+def test_instructions_held_down_are_seen():
+    """As on a laptop with AVX2 alone; read once by oneDNN, so in a process of its own."""
+    ask = "import torch; from resnet_lib import train; "
+    ask += "print(train.pick_precision(torch.device('cpu')))"
+    environment = os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2"}
+    run = subprocess.run([sys.executable, "-c", ask], env=environment, capture_output=True)
+    assert run.stdout.split() == [b"fp32"], run.stderr.decode()
+
+
 def test_alone_without_torchrun(monkeypatch):
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
         monkeypatch.delenv(name, raising=False)
@@ -54,10 +108,10 @@ def two_gpus(monkeypatch):
         asked.append(("pick", name))
         return torch.device(name)
 
-    monkeypatch.setattr(world, "pick_device", pick)
-    monkeypatch.setattr(world.dist, "init_process_group", lambda *how, **_: asked.append(how))
-    monkeypatch.setattr(world.dist, "destroy_process_group", lambda: None)
-    monkeypatch.setattr(world.dist, "get_rank", lambda: 1)
+    monkeypatch.setattr(processes, "pick_device", pick)
+    monkeypatch.setattr(processes.dist, "init_process_group", lambda *how, **_: asked.append(how))
+    monkeypatch.setattr(processes.dist, "destroy_process_group", lambda: None)
+    monkeypatch.setattr(processes.dist, "get_rank", lambda: 1)
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "1")
     return asked

@@ -10,8 +10,8 @@ import pytest
 from toy_training import batches, bits, cnn, held_out, interrupt, rows, trained
 
 from resnet_lib.data import Batches
-from resnet_lib.train import Checkpoints, TrainConfig, stopping
-from resnet_lib.train.stopping import Stop
+from resnet_lib.train import Checkpoints, TrainConfig, interruption
+from resnet_lib.train.interruption import Stop
 
 BOTH = [signal.SIGINT, signal.SIGTERM]
 
@@ -194,7 +194,7 @@ def test_second_termination_ends_the_process(tmp_path):
     """The system's own handler ends it; that can only be seen from outside."""
     code = f"""
 import os, runpy, signal
-with runpy.run_path({stopping.__file__!r})["Stop"](True) as stop:
+with runpy.run_path({interruption.__file__!r})["Stop"](True) as stop:
     os.kill(os.getpid(), signal.SIGTERM); print("first", stop.asked, flush=True)
     os.kill(os.getpid(), signal.SIGTERM); print("second", flush=True)
 """

@@ -11,8 +11,7 @@ from notebooks import ROOT
 from safetensors import safe_open
 from sklearn.datasets import load_digits
 
-from resnet_cli import names
-from resnet_lib import data, train, weights
+from resnet_lib import data, nets, train, weights
 
 FOLDER = ROOT / "resnet_lib" / "weights"
 SHIPPED = {
@@ -100,7 +99,7 @@ def test_it_is_the_network_of_its_name(net, name):
         torch.manual_seed(0)
         made = SHIPPED[net, name](weights=given)
         torch.manual_seed(0)
-        twin = names.build(net, num_classes=10, in_channels=channels)
+        twin = nets.by_name(net, num_classes=10, in_channels=channels)
         if given:
             twin.load_state_dict(weights.read_weights(card.path))
         images = torch.randn(4, channels, 16, 16)

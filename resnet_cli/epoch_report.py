@@ -1,40 +1,56 @@
 """What a training prints and writes down as it goes."""
 
+from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import nn
 
-from resnet_cli import runs
-from resnet_cli.printing import percent, say, shape
-from resnet_cli.request import Training
-from resnet_cli.sources import Parts
+from resnet_cli import run_folder
+from resnet_cli.datasets import Parts, parts_of
+from resnet_cli.machine import place, settled
+from resnet_cli.text import listed, percent, say, shape
+from resnet_cli.training_request import Training
 from resnet_lib import data
 from resnet_lib.train import Evaluation, History, World, tensorboard
 
 
 def announce(
-    asked: Training, net: nn.Module, parts: Parts, batches: data.Batches, world: World
+    asked: Training,
+    net: nn.Module,
+    images: data.ImageData,
+    parts: Parts,
+    batches: data.Batches,
+    world: World,
 ) -> None:
     """Print what is about to be trained, on what and where."""
-    settings, images = asked.settings, parts.train[0]
+    settings, config = asked.settings, asked.config
     parameters = sum(parameter.numel() for parameter in net.parameters())
     counts = [f"{len(parts.train[1]):,} training"]
     if parts.judge == "validation":
         counts.append(f"{len(parts.judged[1]):,} validation")
     counts.append(f"{len(parts.test[1]):,} test")
-    threads = torch.get_num_threads()
-    place = f"{world.device.type}, {threads} thread{'s' if threads > 1 else ''}"
+    where = place(world.device, settings.device)
     if world.size > 1:
-        place = f"{world.size} processes, each on {place}"
+        where = f"{world.size} processes, each on {where}"
+    if config.precision != "fp32":
+        auto = " (auto)" if config.precision == "auto" else ""
+        where += f", {settled(config.precision, world.device)}{auto}"
     say(
-        f"{settings['net']}: {parameters:,} parameters",
-        f"{settings['data']}: {', '.join(counts)} images of {shape(images.shape[1:])}",
-        f"{place}; {len(batches)} steps of {settings['batch_size']} images per epoch",
+        f"{settings.net}: {parameters:,} parameters",
+        f"{settings.data}: {', '.join(counts)} images of {shape(parts.train[0].shape[1:])}",
+        f"classes: {listed(class_counts(images))}",
+        f"{where}; {len(batches)} steps of {settings.batch_size} images per epoch",
     )
     if asked.kept is not None:
-        kept = runs.newest_update(asked.folder)
+        kept = run_folder.newest_update(asked.folder)
         say("going on from the beginning" if kept is None else f"going on after update {kept}")
+
+
+def class_counts(images: data.ImageData) -> list[str]:
+    """Each class with the number of its images, in all parts together."""
+    number = len(images.classes)
+    counts = sum(labels.bincount(minlength=number) for _, labels in parts_of(images).values())
+    return [f"{name} {count:,}" for name, count in zip(images.classes, counts, strict=True)]
 
 
 class Report:
@@ -42,17 +58,18 @@ class Report:
 
     Args:
         asked: the training.
-        epochs: how many there will be.
         samples: images per epoch, of all processes together.
         judge: the part that is evaluated after each epoch, "validation" or "test".
     """
 
-    def __init__(self, asked: Training, epochs: int, samples: int, judge: str):
-        self.path, self.epochs, self.samples = asked.folder / runs.HISTORY, epochs, samples
-        self.judge = judge
-        self.rows: list[dict] = runs.earlier_rows(self.path) if asked.kept is not None else []
+    def __init__(self, asked: Training, samples: int, judge: str):
+        self.path, self.epochs = asked.folder / run_folder.HISTORY, asked.config.epochs
+        self.samples, self.judge = samples, judge
+        self.rows: list[dict] = []
+        if asked.kept is not None:
+            self.rows = run_folder.earlier_rows(self.path)
         self.board = None
-        if asked.settings["tensorboard"]:
+        if asked.settings.tensorboard:
             self.board = tensorboard(asked.folder / "tensorboard")
 
     def __call__(self, row: dict) -> None:
@@ -93,5 +110,5 @@ class Report:
         parts.append(f"{row['seconds']:.1f} s, {rate:,.0f} images/s")
         return "  ".join(parts)
 
-    def _write(self, more: dict[str, Any]) -> None:
-        runs.write(self.path, {"epochs": self.rows, **more})
+    def _write(self, more: Mapping[str, Any]) -> None:
+        run_folder.write(self.path, {"epochs": self.rows, **more})

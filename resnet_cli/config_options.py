@@ -1,16 +1,14 @@
 """TrainConfig's fields as options."""
 
 import argparse
-import importlib.util
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields
-from pathlib import Path
-from types import ModuleType, NoneType
+from types import NoneType
 from typing import Any, get_args
 
-import resnet_lib
-from resnet_cli.faults import UsageError
+from resnet_cli.command_words import option
+from resnet_cli.errors import UsageError
+from resnet_lib.train.config import LIMITS, TrainConfig
 
 # Groups of the help; a field that stands in none of them comes into the last one.
 GROUPS = {
@@ -32,46 +30,26 @@ MORE = {
 }
 
 
-def config_module() -> ModuleType:
-    """resnet_lib.train.config, without its package: that imports torch, which takes seconds."""
-    name = "resnet_lib.train.config"
-    if name in sys.modules:
-        return sys.modules[name]
-    path = Path(resnet_lib.__file__).parent / "train" / "config.py"
-    spec = importlib.util.spec_from_file_location("resnet_lib_train_config_alone", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def add_fields(groups: dict[str, Any]) -> None:
     """Add an option for each field to the argparse group that GROUPS names."""
-    module = config_module()
-    for field in fields(module.TrainConfig):
+    for field in fields(TrainConfig):
         named = [title for title, names in GROUPS.items() if field.name in names]
-        _add(groups[(named or list(GROUPS))[-1]], field, module.LIMITS)
+        _add(groups[(named or list(GROUPS))[-1]], field)
 
 
-def checked_config(values: dict[str, Any]) -> dict[str, Any]:
-    """All fields' values, given and default, as `TrainConfig` has them.
+def checked_config(values: Mapping[str, Any]) -> TrainConfig:
+    """The settings with these values, and the others' defaults.
 
     Raises:
         UsageError: TrainConfig refuses one.
     """
-    kind = config_module().TrainConfig
-    if unknown := set(values) - {field.name for field in fields(kind)}:
+    if unknown := set(values) - {field.name for field in fields(TrainConfig)}:
         raise UsageError(f"TrainConfig has no {', '.join(sorted(unknown))}")
     try:
-        config = kind(**values)
+        return TrainConfig(**values)
     except (TypeError, ValueError) as error:
-        name, _, rest = str(error).partition(" ")
-        raise UsageError(f"argument {option(name)}: {rest}") from None
-    return {field.name: getattr(config, field.name) for field in fields(config)}
-
-
-def option(name: str) -> str:
-    """The option for a field: learning_rate becomes --learning-rate."""
-    return "--" + name.replace("_", "-")
+        about = vars(error)
+        raise UsageError(f"argument {option(about['argument'])}: {about['reason']}") from None
 
 
 def number(text: str) -> float:
@@ -91,10 +69,10 @@ def _read(kind: Callable, text: str, what: str) -> Any:
         raise argparse.ArgumentTypeError(f"must be {what}, got {text!r}") from None
 
 
-def _add(group: Any, field: Field, limits: dict) -> None:
+def _add(group: Any, field: Field) -> None:
     kind = next((k for k in get_args(field.type) if k is not NoneType), field.type)
     rule = field.metadata
-    about = [rule["help"], MORE.get(field.name), _range(rule, limits), _default(field)]
+    about = [rule["help"], MORE.get(field.name), _range(rule), _default(field)]
     settings: dict[str, Any] = {"help": "; ".join(filter(None, about)).replace("%", "%%")}
     if kind is bool:
         settings["action"] = argparse.BooleanOptionalAction
@@ -108,8 +86,8 @@ def _add(group: Any, field: Field, limits: dict) -> None:
     group.add_argument(option(field.name), **settings)
 
 
-def _range(rule: dict, limits: dict) -> str:
-    return " and ".join(f"{word} {rule[key]}" for key, (_, word) in limits.items() if key in rule)
+def _range(rule: Mapping[str, Any]) -> str:
+    return " and ".join(f"{word} {rule[key]}" for key, (_, word) in LIMITS.items() if key in rule)
 
 
 def _default(field: Field) -> str:

@@ -1,10 +1,14 @@
-"""What is looked at, kept and stopped between the steps of a run."""
+"""How a run is kept, stopped and taken up again between its steps."""
+
+import signal
+import threading
 
 from resnet_lib.train.checkpoint import Checkpoints
 from resnet_lib.train.state import TrainState
-from resnet_lib.train.stopping import Stop
 
-__all__ = ["NonFiniteLoss", "keep", "not_finite", "require_finite", "resume", "stopped"]
+__all__ = ["NonFiniteLoss", "Stop", "keep", "not_finite", "require_finite", "resume", "stopped"]
+
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 # Each look at a GPU's numbers waits until it has done all the work it was given.
 STEPS_BETWEEN_LOOKS = 50
@@ -12,6 +16,40 @@ STEPS_BETWEEN_LOOKS = 50
 
 class NonFiniteLoss(Exception):
     """The loss or a weight became infinite or NaN; the message says what is left of the run."""
+
+
+class Stop:
+    """Within the `with` block, `asked` turns true at the first Ctrl-C or SIGTERM.
+
+    `signal` is then its number. The second one is handled as before. Outside the main thread, and
+    when not `active`, signals stay as they are: Python lets only the main thread handle them.
+    """
+
+    def __init__(self, active: bool):
+        self.asked = False
+        self.signal: int | None = None
+        self._active = active and threading.current_thread() is threading.main_thread()
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> "Stop":
+        if self._active:
+            # What is ignored stays so: a shell lets its background jobs ignore Ctrl-C.
+            heard = [one for one in SIGNALS if signal.getsignal(one) != signal.SIG_IGN]
+            self._before = {number: signal.signal(number, self._ask) for number in heard}
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._put_back()
+
+    def _ask(self, number: int, frame: object) -> None:
+        self.asked, self.signal = True, number
+        self._put_back()
+
+    def _put_back(self) -> None:
+        for number, handler in self._before.items():
+            # A handler that was not set from Python is not ours to name; the system's serves.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        self._before = {}
 
 
 def resume(state: TrainState, checkpoints: Checkpoints) -> None:

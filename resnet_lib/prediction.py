@@ -1,0 +1,230 @@
+"""What a trained network takes pictures for: from a file, a folder or a tensor to class names."""
+
+import copy
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor, nn
+from torchvision.transforms.functional import to_pil_image
+
+from resnet_lib.arguments import check_positive
+from resnet_lib.data import Normalize
+
+__all__ = ["Card", "Prediction", "predict"]
+
+Picture = str | os.PathLike | Image.Image | Tensor
+Named = Iterator[tuple[str, Picture]]
+
+
+class Card(Protocol):
+    """What has to be known of a network's input and output; a `weights.ModelCard` is one.
+
+    Attributes:
+        classes: the classes' names, in the order of the scores; empty: their numbers are taken.
+        image: shape (C, H, W) of the pictures that the network was trained on, with H = W.
+        mean, std: what `data.Normalize` takes.
+    """
+
+    classes: Sequence[str]
+    image: Sequence[int]
+    mean: Sequence[float]
+    std: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the network takes one picture for.
+
+    Attributes:
+        source: the picture's file, or its number in the list or batch.
+        classes: names of the likeliest classes, the likeliest first.
+        probabilities: the softmax of their scores, from 0 to 1. How far to trust them is another
+            question: a network is sure of pictures, too, that show none of its classes.
+        fault: why the picture could not be read, without classes then; else empty.
+    """
+
+    source: str
+    classes: tuple[str, ...] = ()
+    probabilities: tuple[float, ...] = ()
+    fault: str = ""
+
+
+@torch.no_grad()
+def predict(
+    model: nn.Module,
+    pictures: Picture | Iterable[Picture],
+    card: Card,
+    *,
+    top: int = 3,
+    batch_size: int = 64,
+    device: str | torch.device | None = None,
+) -> list[Prediction]:
+    """What the network takes pictures for, in eval mode and in the model's own precision.
+
+    Each picture is read and brought to the card's size by `data.read_picture`, as for a training,
+    and normalised as the card says. The model keeps its modes and its place.
+
+    Args:
+        model: gives (N, K) scores for (N, C, H, W) images.
+        pictures: a file; a folder, of which all pictures are taken, at any depth, in the order of
+            their names; bytes as a tensor (C, H, W) or (N, C, H, W); a PIL image; or several of
+            these. Tensors and PIL images are called by their number.
+        card: a `weights.ModelCard`, or what has its `classes`, `image`, `mean` and `std`.
+        top: how many classes to name; all, where there are no more.
+        batch_size: pictures that go through the network at once.
+        device: where to compute; None: where the model is. Elsewhere a copy of it runs.
+
+    Returns:
+        One `Prediction` for each picture. A file that cannot be read is none of the errors below:
+        its `fault` says why.
+
+    Raises:
+        TypeError: `pictures` holds what is no picture, or the model gives no scores.
+        FileNotFoundError: `pictures` is a path at which there is nothing.
+        ValueError: a number is out of range; there is no picture; the card says too little, or
+            something else than the model or a tensor; or a score is not finite.
+    """
+    check_positive(top=top, batch_size=batch_size)
+    channels, size = _checked_image(card)
+    normalize = Normalize(card.mean, card.std)
+    home = next((t.device for t in (*model.parameters(), *model.buffers())), torch.device("cpu"))
+    device = home if device is None else torch.device(device)
+    if device != home:
+        model = copy.deepcopy(model).to(device)
+    normalize.to(device)
+    found: list[Prediction] = []
+    named = _named(pictures)
+    with _eval_mode(model):
+        while some := list(islice(named, batch_size)):
+            read = [_read(picture, size, channels) for _, picture in some]
+            images = [image for image in read if isinstance(image, Tensor)]
+            scores = _scores(model, normalize(torch.stack(images).to(device))) if images else ()
+            rows = iter(scores)
+            for (name, _), image in zip(some, read, strict=True):
+                if isinstance(image, str):
+                    found.append(Prediction(name, fault=image))
+                else:
+                    found.append(Prediction(name, *_likeliest(next(rows), card.classes, top)))
+    if not found:
+        raise ValueError(f"pictures must hold at least one picture, got none: {pictures!r:.200}")
+    return found
+
+
+def _checked_image(card: Card) -> tuple[int, int]:
+    """Channels and side of the network's input."""
+    shape = tuple(card.image)
+    if len(shape) != 3 or shape[1] != shape[2]:
+        raise ValueError(f"card.image must be the shape (C, H, W) of a square, got {shape}")
+    check_positive(**dict(zip(("card_channels", "card_height", "card_width"), shape, strict=True)))
+    if not len(card.mean) == len(card.std) == shape[0]:
+        raise ValueError(
+            f"card.mean and card.std must be {shape[0]} numbers, as card.image has channels, got "
+            f"{len(card.mean)} and {len(card.std)}"
+        )
+    return shape[0], shape[1]
+
+
+def _named(pictures: Any) -> Named:
+    """Each picture with what it is called; folders are entered."""
+    if isinstance(pictures, str | os.PathLike):
+        place = Path(pictures)
+        if not place.exists():
+            raise FileNotFoundError(f"pictures names no file or folder: {place}")
+        yield from _in_folder(place) if place.is_dir() else [(str(place), place)]
+        return
+    several = pictures
+    if isinstance(pictures, Image.Image) or (isinstance(pictures, Tensor) and pictures.dim() == 3):
+        several = [pictures]
+    if not isinstance(several, Iterable):
+        raise TypeError(
+            "pictures must be a path, a tensor of bytes, a PIL image or several of these, got "
+            f"{type(pictures).__name__}"
+        )
+    for number, one in enumerate(several):
+        if isinstance(one, str | os.PathLike):
+            place = Path(one)
+            yield from _in_folder(place) if place.is_dir() else [(str(place), place)]
+        else:
+            yield str(number), one
+
+
+def _in_folder(folder: Path) -> Named:
+    Image.init()
+    readable = {suffix for suffix, kind in Image.EXTENSION.items() if kind in Image.OPEN}
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix.lower() in readable and path.is_file() and not hidden:
+            yield str(path), path
+
+
+def _read(picture: Picture, size: int, channels: int) -> Tensor | str:
+    """Bytes (C, size, size); or why a file cannot be read."""
+    if isinstance(picture, Tensor):
+        if picture.dtype != torch.uint8 or picture.dim() != 3 or len(picture) != channels:
+            raise ValueError(
+                f"a tensor among the pictures must be bytes ({channels}, H, W), with the card's number "
+                f"of channels, got {tuple(picture.shape)} of {picture.dtype}"
+            )
+        if tuple(picture.shape[1:]) == (size, size):
+            return picture.cpu()
+        if channels not in (1, 3):
+            raise ValueError(
+                f"a tensor of {channels} channels must have the card's size, {size} × {size}, "
+                f"got {tuple(picture.shape)}"
+            )
+        picture = to_pil_image(picture.cpu())
+    if not isinstance(picture, str | os.PathLike | Image.Image):
+        raise TypeError(f"pictures must hold pictures, got {type(picture).__name__}")
+    try:
+        return _read_picture(picture, size, channels)
+    except Exception as error:  # a decoder meets damage with any error at all
+        return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def _read_picture(source: str | os.PathLike | Image.Image, size: int, channels: int) -> Tensor:
+    picture = source if isinstance(source, Image.Image) else Image.open(source)
+    picture = ImageOps.exif_transpose(picture).convert("RGB" if channels == 3 else "L")
+    pixels = np.array(ImageOps.fit(picture, (size, size), Image.Resampling.BILINEAR))
+    return torch.from_numpy(pixels.reshape(size, size, channels)).permute(2, 0, 1)
+
+
+@contextmanager
+def _eval_mode(model: nn.Module) -> Iterator[None]:
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def _scores(model: nn.Module, images: Tensor) -> Tensor:
+    parameter = next((p for p in model.parameters() if p.is_floating_point()), images)
+    scores = model(images.to(parameter.dtype))
+    if not isinstance(scores, Tensor) or scores.dim() != 2:
+        came = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+        raise TypeError(f"model must give a tensor of scores (N, K), got {came}")
+    if not scores.isfinite().all():
+        raise ValueError("model gives scores that are not finite: its weights may be damaged")
+    return scores.float().softmax(dim=1).cpu()  # (N, K)
+
+
+def _likeliest(
+    probabilities: Tensor, classes: Sequence[str], top: int
+) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    names = tuple(classes) or tuple(map(str, range(len(probabilities))))
+    if len(names) != len(probabilities):
+        raise ValueError(
+            f"card.classes must name the model's {len(probabilities)} classes, got {len(names)}"
+        )
+    best, numbers = probabilities.topk(min(top, len(names)))
+    return tuple(names[number] for number in numbers), tuple(best.tolist())
