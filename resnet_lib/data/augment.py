@@ -97,6 +97,11 @@ class Normalize(nn.Module):
             if not isinstance(values, Sequence) or isinstance(values, str) or not values:
                 raise ValueError(f"{name} must be one number per channel, got {values!r}")
             for channel, value in enumerate(values):
+                if name == "std" and value == 0:
+                    raise ValueError(
+                        f"std[{channel}] must be a number above 0, got {value!r}: each pixel of "
+                        "that channel has the same value in all images, so they are all alike in it"
+                    )
                 check_number(f"{name}[{channel}]", value, low, above=True)
         if len(mean) != len(std):
             raise ValueError(

@@ -6,7 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from resnet_lib.arguments import check_images, check_whole
+from resnet_lib.arguments import check_choice, check_images, check_whole
+
+IGNORED = -100  # the label that torch's cross-entropy passes over
 
 
 class Batches:
@@ -14,15 +16,18 @@ class Batches:
 
     It stands where torch's `DataLoader` stands for sets that fit into memory: nothing is read,
     decoded or copied to the device per batch, and the transform works on the whole batch there.
-    CIFAR-10 takes 184 MB. A batch is a copy of its images, and may be changed.
+    CIFAR-10 takes 184 MB. Images that would take more than half of a GPU's free memory stay where
+    they lie, and each batch goes over by itself; so may those of a cache on the disk, see
+    `image_folder`. A batch is a copy of its images, and may be changed.
 
     **Order.** With `shuffle`, the order depends on `seed` and the epoch alone: not on the device,
     torch's own random numbers, or how many processes share the work. The epoch is 0 until
     `set_epoch` says otherwise, and iterating does not advance it; `fit` sets it before each epoch.
 
-    **Mode.** A transform that is a module runs in train mode with `shuffle` and in eval mode
-    without, so that one transform serves training and evaluation; its own mode is put back after
-    each batch. It runs without gradients.
+    **Mode.** A transform that is a module runs in train mode, in which augmentation acts, with
+    `shuffle` and in eval mode, in which it does not, without: so one transform serves training
+    and evaluation. `augment` chooses otherwise. Its own mode is put back after each batch. It runs
+    without gradients. What was chosen stands in the `repr`.
 
     **Many processes.** With `shuffle`, each process gets an equal slice of every batch, so that
     all take the same number of equal steps. Of the last batch, fewer images than there are
@@ -32,7 +37,8 @@ class Batches:
 
     Args:
         images: (N, C, H, W), uint8 or floating point.
-        labels: (N,) int64.
+        labels: (N,) int64, from 0 on, or -100 for images that the loss is to ignore; or (N, K)
+            floating point, one number for each class: soft or several labels.
         batch_size: images that all processes together take per step; the last batch of an epoch
             may be smaller. With `shuffle` it must be a multiple of the number of processes.
         shuffle: whether the order changes from epoch to epoch, as in training.
@@ -40,6 +46,9 @@ class Batches:
         seed: seed of the order, from 0 to 2³² - 1.
         device: where images and labels are put, once; None leaves the images where they lie.
         share: (rank, number of processes), the part of this process.
+        drop_last: whether a last batch that is smaller than the others is left out. Batch norm
+            cannot train on a batch of one image, and a small one gives it poor statistics.
+        augment: whether a module runs in train mode; None means as `shuffle`.
 
     Attributes:
         samples: number of images that this process yields per epoch.
@@ -62,23 +71,32 @@ class Batches:
         seed: int = 0,
         device: "str | torch.device | None" = None,
         share: tuple[int, int] = (0, 1),
+        drop_last: bool = False,
+        augment: bool | None = None,
     ) -> None:
         _check_pairs(images, labels)
         check_whole("batch_size", batch_size, 1)
         check_whole("seed", seed, 0, 2**32 - 1)
-        if not isinstance(shuffle, bool):
-            raise ValueError(f"shuffle must be True or False, got {shuffle!r}")
+        check_choice("shuffle", shuffle, (True, False))
+        check_choice("drop_last", drop_last, (True, False))
+        check_choice("augment", augment, (True, False, None))
         if transform is not None and not callable(transform):
             raise TypeError(f"transform must be callable, got {type(transform).__name__}")
         _check_share(share, batch_size, len(images), shuffle)
         self.device = images.device if device is None else _usable(device)
-        self.images, self.labels = images.to(self.device), labels.to(self.device)
+        lies = self.device if _fits(images, self.device) else images.device
+        self.images, self.labels = images.to(lies), labels.to(lies)
         self.transform = (
             transform.to(self.device) if isinstance(transform, nn.Module) else transform
         )
         self.batch_size, self.shuffle, self.seed, self.share = batch_size, shuffle, seed, share
+        self.drop_last, self.augment = drop_last, shuffle if augment is None else augment
         self.epoch = 0
         self.samples = sum(stop - start for start, stop in self._slices())
+        if drop_last and not self.samples:
+            raise ValueError(
+                f"drop_last leaves nothing of {len(images)} images in batches of {batch_size}"
+            )
 
     def __len__(self) -> int:
         return len(self._slices())
@@ -90,7 +108,20 @@ class Batches:
                 images, labels = self.images[start:stop].clone(), self.labels[start:stop].clone()
             else:
                 images, labels = self.images[order[start:stop]], self.labels[order[start:stop]]
+            images, labels = (part.to(self.device, non_blocking=True) for part in (images, labels))
             yield self._transformed(images), labels
+
+    def __repr__(self) -> str:
+        shape = " × ".join(map(str, self.images.shape[1:]))
+        words = [
+            f"{self.samples:,} images of {shape} in {len(self):,} batches of {self.batch_size}"
+        ]
+        words.append("shuffled" if self.shuffle else "in their order")
+        if isinstance(self.transform, nn.Module):
+            words.append(f"transform in {'train' if self.augment else 'eval'} mode")
+        if self.share[1] > 1:
+            words.append(f"share {self.share[0]} of {self.share[1]}")
+        return f"Batches({', '.join(words)}, {self.device})"
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch, from 0 on, whose order the next iteration follows."""
@@ -101,7 +132,7 @@ class Batches:
         # torch's CPU generator keeps 32 bits of its seed, so seed and epoch are mixed before.
         mixed = np.random.SeedSequence([self.seed, self.epoch]).generate_state(1)
         generator = torch.Generator().manual_seed(int(mixed[0]))
-        return torch.randperm(len(self.images), generator=generator).to(self.device)
+        return torch.randperm(len(self.images), generator=generator).to(self.images.device)
 
     def _slices(self) -> list[tuple[int, int]]:
         """Start and end of each of this process's batches within the order of the epoch."""
@@ -110,11 +141,14 @@ class Batches:
         if self.shuffle:
             starts = range(0, count, self.batch_size)
             sizes = [min(self.batch_size, count - start) // world for start in starts]
-            pairs = zip(starts, sizes, strict=True)
+            if self.drop_last and count % self.batch_size:
+                sizes.pop()
+            pairs = zip(starts, sizes, strict=False)
             return [(at + rank * size, at + (rank + 1) * size) for at, size in pairs if size]
         first, last = count * rank // world, count * (rank + 1) // world
         size = max(1, self.batch_size // world)
-        return [(start, min(start + size, last)) for start in range(first, last, size)]
+        slices = [(start, min(start + size, last)) for start in range(first, last, size)]
+        return [(a, b) for a, b in slices if b - a == size or not self.drop_last]
 
     @torch.no_grad()
     def _transformed(self, images: Tensor) -> Tensor:
@@ -122,23 +156,57 @@ class Batches:
             return images if self.transform is None else self.transform(images)
         modes = [(module, module.training) for module in self.transform.modules()]
         try:
-            return self.transform.train(self.shuffle)(images)
+            return self.transform.train(self.augment)(images)
         finally:
             for module, mode in modes:
                 module.training = mode
+
+
+def in_class_order(labels: Tensor) -> bool:
+    """Whether the images of each class are neighbours, as in a folder that is not shuffled.
+
+    Each batch then shows one class or two, and training in that order learns next to nothing. Of
+    fewer than two classes, or where no class has two images, the answer is no.
+
+    Args:
+        labels: (N,) int64, or (N, K) floating point.
+    """
+    if labels.dim() == 2:
+        labels = labels.argmax(dim=1)
+    runs = int((labels[1:] != labels[:-1]).sum()) + 1
+    return 1 < runs < len(labels) and runs == len(labels.unique())
 
 
 def _check_pairs(images: Tensor, labels: Tensor) -> None:
     check_images(images)
     if not isinstance(labels, Tensor):
         raise TypeError(f"labels must be a tensor (N,), got {type(labels).__name__}")
-    if labels.dtype != torch.int64 or labels.dim() != 1:
+    is_soft = labels.dim() == 2 and labels.is_floating_point()
+    if not is_soft and (labels.dtype != torch.int64 or labels.dim() != 1):
         what = f"{labels.dtype} {tuple(labels.shape)}"
-        raise ValueError(f"labels must be torch.int64 of shape (N,), got {what}")
+        raise ValueError(
+            "labels must be torch.int64 of shape (N,), or floating point of shape (N, classes), "
+            f"got {what}"
+        )
     if len(images) != len(labels):
         raise ValueError(
             f"images and labels must be equally many, got {len(images)} and {len(labels)}"
         )
+    if is_soft and not labels.isfinite().all():
+        raise ValueError("labels must be finite, got NaN or infinity among them")
+    wrong = labels[(labels < 0) & (labels != IGNORED)]
+    if not is_soft and len(wrong):
+        raise ValueError(
+            f"labels must be classes from 0 on, or {IGNORED} for images that the loss ignores, "
+            f"got {int(wrong[0])}"
+        )
+
+
+def _fits(images: Tensor, device: torch.device) -> bool:
+    """Whether a GPU has room for the images and as much again for all else."""
+    if device.type != "cuda" or images.device == device:
+        return True
+    return images.nbytes <= torch.cuda.mem_get_info(device)[0] / 2
 
 
 def _check_share(share: tuple[int, int], batch_size: int, count: int, shuffle: bool) -> None:

@@ -1,5 +1,6 @@
-"""Picture files of any size and kind, decoded into one tensor of bytes."""
+"""Picture files of any size and kind, decoded into bytes of one size."""
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,41 +10,149 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from resnet_lib.arguments import check_choice, check_whole
+
 THREADS = 4
+# Of all that Pillow opens, the formats of pictures. EPS, say, would start another program. AVIF
+# needs a Pillow that has it, HEIF the package pillow-heif, registered.
+FORMATS = (
+    *("AVIF", "BMP", "GIF", "HEIF", "ICO", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF"),
+    "WEBP",
+)
+GROUND = "white"
 
 
-def read_pictures(files: Sequence[Path], size: int) -> tuple[Tensor, dict[Path, str]]:
-    """Decode files into (N, 3, size, size) uint8; those that fail are black, with their fault."""
-    images = torch.zeros(len(files), 3, size, size, dtype=torch.uint8)
+def read_picture(source: "str | os.PathLike | Image.Image", size: int, channels: int = 3) -> Tensor:
+    """Decode one picture, upright, its middle square at `size` × `size`, into bytes.
 
-    def read(row: int) -> str | None:
-        if not files[row].is_file():  # a pipe, say, would be waited for
-            return "not a regular file"
-        try:
-            pixels = _read_picture(files[row], size)
-        except UnidentifiedImageError:
-            return "not an image" if files[row].stat().st_size else "empty file"
-        except Exception as error:  # a decoder meets damage with any error at all
-            return (str(error) or type(error).__name__).splitlines()[0]
-        images[row] = torch.from_numpy(pixels).permute(2, 0, 1)
-        return None
+    What kind of file it is, its content decides, not its suffix. The shorter side is brought to
+    `size` pixels (bilinear, antialiased) and the middle square cut out. The page *API* lists what
+    becomes of alpha, palettes, 16 bits and other odd kinds.
+
+    Args:
+        source: a path, or a picture of Pillow, which is left as it is.
+        size: side of the result in pixels.
+        channels: 3 for red, green and blue, 1 for grey.
+
+    Returns:
+        (channels, size, size) uint8.
+
+    Raises:
+        TypeError: `source` is neither a path nor a picture.
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no picture that can be read, or another argument is not allowed.
+    """
+    check_whole("size", size, 1)
+    check_choice("channels", channels, (1, 3))
+    if not isinstance(source, str | os.PathLike | Image.Image):
+        raise TypeError(
+            f"source must be a path or a picture of Pillow, got {type(source).__name__}"
+        )
+    if not isinstance(source, Image.Image):
+        source = Path(source).expanduser()
+        if not source.exists():
+            raise FileNotFoundError(f"source must be a picture, and there is none at {source}")
+    found = _tried(source, size, channels)
+    if isinstance(found, str):
+        raise ValueError(f"{source} cannot be read: {found}")
+    return found
+
+
+def read_pictures(files: Sequence[Path], images: Tensor) -> tuple[dict[Path, str], list[Path]]:
+    """Decode files into `images` (N, 3, size, size).
+
+    Returns the faults of those that fail, whose images are black, and the files whose picture is
+    of a single colour.
+    """
+
+    def read(row: int) -> str | bool:
+        found = _tried(files[row], images.shape[2], images.shape[1])
+        if isinstance(found, str):
+            images[row] = 0
+            return found
+        images[row] = found
+        return bool((found == found[:, :1, :1]).all())
 
     with ThreadPoolExecutor(THREADS) as pool:  # Pillow decodes outside of Python's lock
-        faults = pool.map(read, range(len(files)))
-        return images, {file: f for file, f in zip(files, faults, strict=True) if f is not None}
+        every = list(zip(files, pool.map(read, range(len(files))), strict=True))
+    faults = {file: found for file, found in every if isinstance(found, str)}
+    return faults, [file for file, found in every if found is True]
 
 
-def _read_picture(file: Path, size: int) -> np.ndarray:
-    """One picture, upright, in RGB, its middle square at size × size: (size, size, 3) uint8."""
-    with Image.open(file) as opened:
-        if opened.mode in ("I", "F"):
-            # Pillow would cut their values off at 255, whatever they mean.
-            raise ValueError(f"pixels of mode {opened.mode} have no agreed range: save 8 bits")
-        picture = ImageOps.exif_transpose(opened)
-    if picture.mode.startswith("I;16"):
-        pixels = np.asarray(picture).astype(np.uint16) >> 8
-        picture = Image.fromarray(pixels.astype(np.uint8))
-    if "transparency" in picture.info:
-        picture = picture.convert("RGBA")  # Pillow warns of the direct way
-    picture = picture.convert("RGB")
-    return np.array(ImageOps.fit(picture, (size, size), Image.Resampling.BILINEAR))
+def is_picture(file: Path) -> bool:
+    """Whether a file is a picture by its suffix or its content, be it damaged or not."""
+    if Image.registered_extensions().get(file.suffix.lower()) in FORMATS:
+        return True
+    try:
+        with _opened(file):
+            return True
+    except Exception:
+        return False
+
+
+def _tried(source: Path | Image.Image, size: int, channels: int) -> Tensor | str:
+    """The picture, or why it cannot be read."""
+    try:
+        if isinstance(source, Image.Image):
+            return _square(source, size, channels)
+        if not source.is_file():  # a pipe, say, would be waited for
+            return "not a regular file"
+        with _opened(source) as opened:
+            return _square(opened, size, channels)
+    except UnidentifiedImageError:
+        return _what_else(source)
+    except Exception as error:  # a decoder meets damage with any error at all
+        return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def _what_else(file: Path) -> str:
+    """What a file is that Pillow does not know."""
+    with file.open("rb") as opened:
+        head = opened.read(12)
+    if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"avif"):
+        return "HEIF or AVIF, which Pillow does not open here: save it as JPEG"
+    return "not an image" if head else "empty file"
+
+
+def _opened(file: Path) -> Image.Image:
+    Image.init()
+    return Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN])
+
+
+def _upright(opened: Image.Image) -> Image.Image:
+    """The first frame, turned as its EXIF data say; damaged data say nothing."""
+    opened.load()
+    try:
+        return ImageOps.exif_transpose(opened)
+    except Exception:
+        return opened
+
+
+def _square(opened: Image.Image, size: int, channels: int) -> Tensor:
+    """The middle square at size × size, on white ground: (channels, size, size) uint8."""
+    picture = _in_eight_bits(_upright(opened), opened.format)
+    if "transparency" in picture.info or picture.mode in ("LA", "PA", "RGBA", "La", "RGBa"):
+        # The colour under what is transparent is any, most often black.
+        shown = picture.convert("RGBA")
+        picture = Image.new("RGB", picture.size, GROUND)
+        picture.paste(shown, mask=shown.getchannel("A"))
+    picture = picture.convert("RGB" if channels == 3 else "L")
+    square = np.array(ImageOps.fit(picture, (size, size), Image.Resampling.BILINEAR))
+    return torch.from_numpy(square.reshape(size, size, channels)).permute(2, 0, 1)
+
+
+def _in_eight_bits(picture: Image.Image, file_format: str | None) -> Image.Image:
+    """Grey of 16 bits as grey of 8: Pillow would cut it off at 255."""
+    # Older versions of Pillow open grey of 16 bits in these two formats with mode I.
+    is_deep = picture.mode == "I" and file_format in ("PNG", "PPM")
+    if not is_deep and not picture.mode.startswith("I;16"):
+        if picture.mode in ("I", "F"):
+            raise ValueError(f"pixels of mode {picture.mode} have no agreed range: save 8 bits")
+        return picture
+    deep = np.asarray(picture).astype(np.uint16)
+    if 0 < deep.max() < 256:
+        raise ValueError("pixels of 16 bits, none above 255, would all be black: save 8 bits")
+    grey = (deep >> 8).astype(np.uint8)
+    if "transparency" in picture.info:  # the one value that is not to be seen
+        grey[deep == picture.info["transparency"]] = 255
+    return Image.fromarray(grey)

@@ -18,7 +18,7 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 from resnet_lib.data import image_folder
-from resnet_lib.data.folder import _split
+from resnet_lib.data.folder_split import split
 
 
 def colored(width=16, height=16, seed=0):
@@ -127,64 +127,6 @@ def test_large_pictures_are_antialiased(tmp_path):
     assert np.abs(found.astype(int) - 128).max() <= 2
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_pictures_stand_upright(tmp_path, orientation):
-    upright = colored(20, 12, seed=1)
-    back = {  # how a camera that was held so has stored it
-        2: [Image.Transpose.FLIP_LEFT_RIGHT],
-        3: [Image.Transpose.ROTATE_180],
-        4: [Image.Transpose.FLIP_TOP_BOTTOM],
-        5: [Image.Transpose.TRANSPOSE],
-        6: [Image.Transpose.ROTATE_90],
-        7: [Image.Transpose.TRANSVERSE],
-        8: [Image.Transpose.ROTATE_270],
-    }
-    picture = upright
-    for turn in back.get(orientation, []):
-        picture = picture.transpose(turn)
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    found = only(save(tmp_path / "cat" / "1.png", picture, exif=exif))
-    expected = only(save(tmp_path / "again" / "cat" / "1.png", upright))
-    assert np.abs(found.astype(int) - expected).max() <= 1
-
-
-modes = ["RGB", "RGBA", "L", "LA", "P", "1", "CMYK"]
-
-
-@pytest.mark.parametrize("mode", modes)
-def test_every_kind_of_picture_becomes_rgb(tmp_path, mode):
-    """Pure red, or what is left of it."""
-    picture = Image.new("RGB", (10, 10), (255, 0, 0)).convert(mode)
-    suffix = "jpg" if mode == "CMYK" else "png"
-    found = only(save(tmp_path / "cat" / f"1.{suffix}", picture))
-    expected = {"1": None, "L": [76, 76, 76], "LA": [76, 76, 76]}.get(mode, [255, 0, 0])
-    if expected:
-        assert np.abs(found - np.array(expected)[:, None, None]).max() <= 2
-    else:
-        assert np.ptp(found, axis=0).max() == 0
-
-
-def test_deep_grey_is_scaled_not_cut_off(tmp_path):
-    deep = np.full((10, 10), 0x4321, dtype=np.uint16)
-    assert (only(save(tmp_path / "cat" / "1.png", Image.fromarray(deep))) == 0x43).all()
-
-
-def test_transparent_palette_raises_no_warning(tmp_path):
-    picture = Image.new("P", (10, 10))
-    picture.putpalette([0, 0, 255, 9, 9, 9])
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        path = save(tmp_path / "cat" / "1.png", picture, transparency=b"\x80\x10")
-        assert (only(path)[2] == 255).all()
-
-
-@pytest.mark.parametrize("suffix", ["jpg", "JPEG", "png", "bmp", "ppm", "tif", "tiff", "webp"])
-def test_suffixes(tmp_path, suffix):
-    found = only(save(tmp_path / "cat" / f"1.{suffix}", Image.new("RGB", (9, 9), (10, 100, 200))))
-    assert np.abs(found - np.array([10, 100, 200])[:, None, None]).max() <= 4
-
-
 def test_files_lie_at_any_depth_and_clutter_is_ignored(root):
     save(root / "cat" / "old" / "deep" / "11.png", colored(seed=50))
     clutter = ["cat/.DS_Store", "cat/Thumbs.db", "dog/desktop.ini", "cat/._1.png", ".git/x.png"]
@@ -225,7 +167,7 @@ def test_nothing_else_is_touched(root, monkeypatch):
 @settings(deadline=None, max_examples=60)
 def test_split_is_complete_disjoint_and_keeps_shares(sizes, fraction, seed):
     labels = torch.cat([torch.full((n,), label) for label, n in enumerate(sizes)])
-    train, test = _split(labels, fraction, seed)
+    train, test = split(labels, fraction, seed)
     assert sorted([*train.tolist(), *test.tolist()]) == list(range(len(labels)))
     held_back = labels[test].bincount(minlength=len(sizes))
     for n, held in zip(sizes, held_back.tolist(), strict=True):
@@ -289,8 +231,8 @@ def damage(root):
         "cat/page.png": (b"<html>404</html>", "not an image"),
         "dog/flipped.png": (deep[:60] + bytes([deep[60] ^ 255]) + deep[61:], "broken"),
         "dog/half.png": (deep[: len(deep) // 2], "image file is truncated"),
-        "dog/iphone.heic": (b"ftypheic", "not the suffix of an image"),
-        "dog/notes.txt": (b"good dog", "not the suffix of an image"),
+        "dog/iphone.heic": (b"\0\0\0\x18ftypheic", "HEIF or AVIF, which Pillow does not open here"),
+        "dog/notes.txt": (b"good dog", "not an image"),
         "loose.jpg": (whole, "in no class folder"),
     }
     for name, (content, _) in contents.items():
@@ -298,7 +240,7 @@ def damage(root):
     (root / "dog" / "gone.jpg").symlink_to(root / "nowhere.jpg")
     Image.new("F", (9, 9)).save(root / "cat" / "float.tif")
     reasons = {name: reason for name, (_, reason) in contents.items()}
-    reasons["dog/gone.jpg"] = "not a regular file"
+    reasons["dog/gone.jpg"] = "broken link"
     reasons["cat/float.tif"] = "pixels of mode F have no agreed range"
     return reasons
 
@@ -387,13 +329,6 @@ def test_parts_with_other_classes(tmp_path):
     for name in ("train/cat", "train/dog", "val/dog", "val/eel", "val/fox"):
         save(tmp_path / name / "1.png")
     message = "train and val must have the same classes, got only in train: cat; only in val: eel,"
-    refused(ValueError, message, tmp_path)
-
-
-def test_two_parts_to_test_on(tmp_path):
-    for name in ("train/cat", "val/cat", "test/cat"):
-        save(tmp_path / name / "1.png")
-    message = "root must hold train and one of val, validation, test, got train, test, val in "
     refused(ValueError, message, tmp_path)
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from resnet_lib.data import Batches, Normalize, RandomFlip
+from resnet_lib.data import Batches, Normalize, RandomFlip, in_class_order
 
 counts = st.integers(1, 60)
 
@@ -200,6 +200,84 @@ def test_any_callable_is_a_transform_without_gradients():
     assert grad == [False, False]
 
 
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("augment", [True, False, None])
+def test_augmentation_may_be_chosen_apart_from_the_order(shuffle, augment):
+    spy = Spy()
+    loader = batches(4, 4, shuffle=shuffle, transform=spy, augment=augment)
+    seen(loader)
+    mode = shuffle if augment is None else augment
+    assert spy.calls == [(4, mode, mode, False)]
+    assert f"transform in {'train' if mode else 'eval'} mode" in repr(loader)
+
+
+def test_repr_says_what_comes():
+    assert repr(batches(10, 4)) == (
+        "Batches(10 images of 1 × 2 × 2 in 3 batches of 4, in their order, cpu)"
+    )
+    words = repr(batches(10, 4, shuffle=True, transform=lambda x: x, share=(1, 2), drop_last=True))
+    assert words == (
+        "Batches(4 images of 1 × 2 × 2 in 2 batches of 4, shuffled, share 1 of 2, cpu)"
+    )
+
+
+# Labels of other kinds
+
+
+def test_soft_labels_stay_with_their_images():
+    images, labels = numbered(10)
+    soft = torch.eye(10)[labels]
+    found = list(Batches(images, soft, 4, shuffle=True))
+    assert [tuple(y.shape) for _, y in found] == [(4, 10), (4, 10), (2, 10)]
+    for x, y in found:
+        assert torch.equal(y.argmax(1), x[:, 0, 0, 0].long())
+
+
+def test_ignored_images_are_allowed():
+    images, labels = numbered(6)
+    labels[::2] = -100
+    assert flat(seen(Batches(images, labels, 4))) == [-100, 1, -100, 3, -100, 5]
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ([0, 0, 1, 1, 1, 2], True),
+        ([2, 2, 0, 1], True),
+        ([0, 0, 1, 0], False),
+        ([0, 1, 2], False),
+        ([0, 0, 0], False),
+        ([0], False),
+    ],
+)
+def test_order_by_class_is_seen(labels, expected):
+    labels = torch.tensor(labels)
+    assert in_class_order(labels) is expected
+    assert in_class_order(torch.eye(3)[labels]) is expected
+
+
+# Smaller last batches
+
+
+@given(n=counts, batch_size=counts, shuffle=st.booleans(), world=st.integers(1, 3))
+@settings(deadline=None, max_examples=60)
+def test_all_batches_are_equal_without_the_last(n, batch_size, shuffle, world):
+    batch_size *= world
+    if n < batch_size or (not shuffle and n // world < batch_size // world):
+        return
+    for rank in range(world):
+        options = {"shuffle": shuffle, "share": (rank, world)}
+        every, whole = (
+            batches(n, batch_size, **options),
+            batches(n, batch_size, drop_last=True, **options),
+        )
+        size = batch_size // world
+        assert seen(whole) == [batch for batch in seen(every) if len(batch) == size]
+        assert whole.samples == len(whole) * size
+        if shuffle:
+            assert len(whole) == n // batch_size
+
+
 # Many processes
 
 
@@ -313,8 +391,13 @@ def test_wrong_images(images, error, message):
     ("labels", "error", "message"),
     [
         (list(range(10)), TypeError, "labels must be a tensor (N,), got list"),
-        (torch.arange(10).int(), ValueError, "labels must be torch.int64 of shape (N,), got torch"),
-        (torch.zeros(10, 3).long(), ValueError, "labels must be torch.int64 of shape (N,)"),
+        (torch.arange(10).int(), ValueError, "labels must be torch.int64 of shape (N,), or float"),
+        (torch.zeros(10, 3).long(), ValueError, "labels must be torch.int64 of shape (N,), or"),
+        (torch.zeros(10), ValueError, "labels must be torch.int64 of shape (N,), or floating"),
+        (torch.zeros(10, 3, 2), ValueError, "labels must be torch.int64 of shape (N,), or"),
+        (torch.zeros(9, 3), ValueError, "images and labels must be equally many, got 10 and 9"),
+        (torch.full((10, 3), torch.nan), ValueError, "labels must be finite, got NaN or inf"),
+        (torch.arange(10) - 1, ValueError, "labels must be classes from 0 on, or -100 for images"),
         (torch.arange(11), ValueError, "images and labels must be equally many, got 10 and 11"),
     ],
 )
@@ -341,7 +424,11 @@ def test_what_cannot_be_shared():
 
 
 def test_other_wrong_arguments():
-    refused(ValueError, "shuffle must be True or False, got 1", shuffle=1)
+    refused(ValueError, "shuffle must be one of True, False, got 1", shuffle=1)
+    refused(ValueError, "drop_last must be one of True, False, got None", drop_last=None)
+    refused(ValueError, "augment must be one of True, False, None, got 1", augment=1)
+    message = "drop_last leaves nothing of 10 images in batches of 12"
+    refused(ValueError, message, drop_last=True, batch_size=12)
     refused(TypeError, "transform must be callable, got str", transform="flip")
     refused(ValueError, "device 'warp' cannot be used: ", device="warp")
     refused(ValueError, "device 'cuda:77' cannot be used: ", device="cuda:77")
