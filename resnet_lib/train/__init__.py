@@ -6,22 +6,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from resnet_lib.train.checkpoint import CheckpointError, Checkpoints
     from resnet_lib.train.config import OPTIMIZERS, PRECISIONS, SCHEDULES, TrainConfig
-    from resnet_lib.train.counting import count, new_sums
+    from resnet_lib.train.counting import Metrics, MoreCounts, count, new_sums, right_answers
     from resnet_lib.train.evaluation import Evaluation, eval_mode, evaluate
     from resnet_lib.train.history import History, tensorboard
-    from resnet_lib.train.interruption import NonFiniteLoss
-    from resnet_lib.train.loop import fit, training_step
+    from resnet_lib.train.loop import fit
+    from resnet_lib.train.objective import Loss, Objective
     from resnet_lib.train.optimisation import (
         ONE_CYCLE_END,
         ONE_CYCLE_RISE,
         ONE_CYCLE_START,
+        Schedule,
         between,
         learning_rate,
         make_optimizer,
         one_cycle,
         parameter_groups,
     )
-    from resnet_lib.train.precision import DTYPES, autocast, widened
+    from resnet_lib.train.precision import DTYPES, autocast, chosen_precision, widened
     from resnet_lib.train.processes import (
         PATIENCE,
         World,
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
         pick_device,
         pick_precision,
     )
+    from resnet_lib.train.soundness import NonFiniteLoss
     from resnet_lib.train.state import TrainState
+    from resnet_lib.train.step import training_step
 
 __all__ = [
     "DTYPES",
@@ -46,12 +49,18 @@ __all__ = [
     "Checkpoints",
     "Evaluation",
     "History",
+    "Loss",
+    "Metrics",
+    "MoreCounts",
     "NonFiniteLoss",
+    "Objective",
+    "Schedule",
     "TrainConfig",
     "TrainState",
     "World",
     "autocast",
     "between",
+    "chosen_precision",
     "count",
     "device_of",
     "eval_mode",
@@ -66,6 +75,7 @@ __all__ = [
     "parameter_groups",
     "pick_device",
     "pick_precision",
+    "right_answers",
     "tensorboard",
     "training_step",
     "widened",
@@ -76,22 +86,23 @@ __all__ = [
 _HOMES = {
     "checkpoint": ("CheckpointError", "Checkpoints"),
     "config": ("OPTIMIZERS", "PRECISIONS", "SCHEDULES", "TrainConfig"),
-    "counting": ("count", "new_sums"),
+    "counting": ("Metrics", "MoreCounts", "count", "new_sums", "right_answers"),
     "evaluation": ("Evaluation", "eval_mode", "evaluate"),
     "history": ("History", "tensorboard"),
-    "interruption": ("NonFiniteLoss",),
-    "loop": ("fit", "training_step"),
+    "loop": ("fit",),
+    "objective": ("Loss", "Objective"),
     "optimisation": (
         "ONE_CYCLE_END",
         "ONE_CYCLE_RISE",
         "ONE_CYCLE_START",
+        "Schedule",
         "between",
         "learning_rate",
         "make_optimizer",
         "one_cycle",
         "parameter_groups",
     ),
-    "precision": ("DTYPES", "autocast", "widened"),
+    "precision": ("DTYPES", "autocast", "chosen_precision", "widened"),
     "processes": (
         "PATIENCE",
         "World",
@@ -101,7 +112,9 @@ _HOMES = {
         "pick_device",
         "pick_precision",
     ),
+    "soundness": ("NonFiniteLoss",),
     "state": ("TrainState",),
+    "step": ("training_step",),
 }
 
 

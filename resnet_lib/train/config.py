@@ -18,6 +18,8 @@ SCHEDULES = ("constant", "cosine", "step", "onecycle")
 #: The number formats of forward pass and gradient, from wide to narrow.
 PRECISIONS = ("fp32", "bf16", "fp16")
 
+# Of Adam and AdamW, and of SGD: PyTorch's default, and the rate of He et al. 2015a.
+RATES = (1e-3, 0.1)
 NAMES = {
     bool: "True or False", int: "a whole number", float: "a number", str: "a string",
     type(None): "None",
@@ -36,7 +38,9 @@ def _option(default: Any, text: str, **rule) -> Any:
 class TrainConfig:
     """Settings of `fit`: SGD as in He et al. 2015a, section 4.2, with a cosine schedule.
 
-    Every field is an option of the command line too, and stands in each checkpoint.
+    Every field is an option of the command line too, and stands in each checkpoint. A
+    `learning_rate` that is not given is settled at once: `replace(config, optimizer="adam")` keeps
+    the rate that `config` has.
 
     Raises:
         TypeError, ValueError: a field has the wrong type or a value that is not allowed; the
@@ -45,7 +49,9 @@ class TrainConfig:
 
     epochs: int = _option(10, "passes over the training set", low=1)
     optimizer: str = _option("sgd", "SGD with momentum, Adam or AdamW", choices=OPTIMIZERS)
-    learning_rate: float = _option(0.1, "highest learning rate of the schedule", above=0)
+    learning_rate: float = _option(
+        None, "highest learning rate of the schedule; none given: 0.1 for SGD, else 0.001", above=0
+    )
     momentum: float = _option(0.9, "SGD's momentum; Adam's first beta", low=0, below=1)
     nesterov: bool = _option(False, "Nesterov momentum, for SGD")
     weight_decay: float = _option(1e-4, "weight decay, per unit of learning rate", low=0)
@@ -62,23 +68,35 @@ class TrainConfig:
     clip_norm: float | None = _option(None, "longest gradient, all parameters together", above=0)
     micro_batches: int = _option(1, "parts in which a batch goes through the network", low=1)
     precision: str = _option(
-        "fp32", "number format of forward pass and gradient", choices=PRECISIONS
+        "fp32",
+        "number format of forward pass and gradient; auto: bf16 where the device is fast in it",
+        choices=("auto", *PRECISIONS),
     )
     channels_last: bool = _option(False, "keep the channels of a pixel side by side in memory")
     compile: bool = _option(False, "compile the network with torch.compile")
     deterministic: bool = _option(False, "on a GPU: cuDNN's repeatable algorithms only")
     sync_batch_norm: bool = _option(False, "on several GPUs: statistics of the whole batch")
-    ema_decay: float | None = _option(
-        None, "average of the weights, decay per step", above=0, below=1
+    find_unused_parameters: bool = _option(
+        False, "in several processes: some weights get no gradient in some steps"
     )
+    ema_decay: float | None = _option(
+        None,
+        "average of the weights, decay per step; the first steps' is lower, (1 + t) / (10 + t)",
+        above=0, below=1,
+    )  # fmt: skip
     patience: int | None = _option(
         None,
         "stop after so many epochs without a lower validation loss; the best weights stay",
         low=1,
     )
+    keep_best: bool = _option(
+        False, "end with the weights of the epoch with the lowest validation loss"
+    )
     seed: int = _option(0, "seed of augmentation and dropout", low=0, high=2**63 - 1)
 
     def __post_init__(self):
+        if self.learning_rate is None:
+            object.__setattr__(self, "learning_rate", RATES[self.optimizer == "sgd"])
         for one in fields(self):
             value = _converted(getattr(self, one.name), one.type)
             _check(one.name, value, one.type, one.metadata)
@@ -101,6 +119,12 @@ class TrainConfig:
             )
         if list(self.milestones) != sorted(set(self.milestones)):
             raise refusal("milestones", f"must rise, got {self.milestones}")
+
+
+# The API page explains each field in the words of the command line's help.
+TrainConfig.__doc__ = f"{TrainConfig.__doc__.rstrip()}\n\n    Attributes:\n" + "\n".join(
+    f"        {one.name}: {one.metadata['help']}." for one in fields(TrainConfig)
+)
 
 
 def _converted(value: Any, kind: Any) -> Any:

@@ -16,9 +16,11 @@ class History:
             `learning_rate` (of the last update), `train_loss` (what was minimised, smoothing
             included) and `train_accuracy` (of the images as augmented, while the network changed),
             `seconds`, and, with a validation set, `validation_loss` and `validation_accuracy`.
-            Losses are averages over samples; accuracies are shares of 1.
+            Losses are averages over samples; accuracies are shares of 1. Each of the caller's
+            metrics is a column too: `validation_` and its name.
         stopped_early: whether the training ended because of `patience`.
-        best_epoch: with `patience`, the epoch whose weights the model has in the end.
+        best_epoch: with `patience` or `keep_best`, the epoch whose weights the model has in the
+            end.
     """
 
     epochs: list[dict] = field(default_factory=list)
@@ -83,7 +85,9 @@ def tensorboard(folder: str | Path) -> Callable[[dict], None]:
     def write(row: dict) -> None:
         for name, value in row.items():
             if name not in ("epoch", "steps"):
-                writer.add_scalar(name.replace("_", "/", 1), value, row["epoch"])
+                part, _, rest = name.partition("_")
+                tag = f"{part}/{rest}" if part in ("train", "validation") else name
+                writer.add_scalar(tag, value, row["epoch"])
         writer.flush()
 
     return write

@@ -2,20 +2,20 @@
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
 
 from resnet_lib.train.checkpoint import Checkpoints
+from resnet_lib.train.soundness import require_finite
 from resnet_lib.train.state import TrainState
 
-__all__ = ["NonFiniteLoss", "Stop", "keep", "not_finite", "require_finite", "resume", "stopped"]
+__all__ = ["Stop", "keep", "kept_if_stopped", "resume", "runs_behind", "stopped"]
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
-
 # Each look at a GPU's numbers waits until it has done all the work it was given.
 STEPS_BETWEEN_LOOKS = 50
-
-
-class NonFiniteLoss(Exception):
-    """The loss or a weight became infinite or NaN; the message says what is left of the run."""
 
 
 class Stop:
@@ -52,6 +52,11 @@ class Stop:
         self._before = {}
 
 
+def runs_behind(device: torch.device) -> bool:
+    """Whether the device works through a queue, so that reading a number from it waits."""
+    return device.type != "cpu"
+
+
 def resume(state: TrainState, checkpoints: Checkpoints) -> None:
     """Take up the run that is kept there, or keep the one that begins."""
     kept = state.world.share(checkpoints.load() if state.world.is_main else None)
@@ -66,19 +71,42 @@ def resume(state: TrainState, checkpoints: Checkpoints) -> None:
 def keep(
     state: TrainState, checkpoints: Checkpoints | None, stop: Stop, *, epoch_ended: bool = False
 ) -> None:
-    """Look at the run after a step or an epoch: is it sound, is it time to keep it, or to stop?"""
+    """Look at the run after a step or an epoch: is it sound, is it time to keep it, or to stop?
+
+    A process that is alone heeds a stop after each step. Several must agree, and on GPUs do so
+    every 50 steps.
+    """
+    world = state.world
     every = None if checkpoints is None else checkpoints.every
     due = epoch_ended or (every is not None and state.step % every == 0)
-    on_cpu = state.world.device.type == "cpu"
-    if not (due or on_cpu or state.step % STEPS_BETWEEN_LOOKS == 0):
-        return
+    look = due or not runs_behind(world.device) or state.step % STEPS_BETWEEN_LOOKS == 0
     # After an epoch its row is reported first; the next step heeds the stop.
-    asked = not epoch_ended and state.world.any(stop.asked)
+    asked = not epoch_ended and (look or world.size == 1) and world.any(stop.asked)
+    if not (look or asked):
+        return
     require_finite(state, checkpoints, every_weight=due or asked)
     if checkpoints is not None and (due or asked):
         _save(state, checkpoints)
     if asked:
         raise stopped(state, checkpoints, stop)
+
+
+@contextmanager
+def kept_if_stopped(
+    state: TrainState, checkpoints: Checkpoints | None, stop: Stop
+) -> Iterator[None]:
+    """Between two steps: a loader that fails after a stop was asked for does not cost the run.
+
+    The signal that asks may have ended the loader's worker processes too.
+    """
+    try:
+        yield
+    except RuntimeError:
+        if checkpoints is None or not stop.asked or state.world.size > 1:
+            raise
+        require_finite(state, checkpoints, every_weight=True)
+        _save(state, checkpoints)
+        raise stopped(state, checkpoints, stop) from None
 
 
 def _save(state: TrainState, checkpoints: Checkpoints) -> None:
@@ -94,24 +122,3 @@ def stopped(state: TrainState, checkpoints: Checkpoints, stop: Stop) -> Keyboard
     )
     error.signal = stop.signal  # None where another process got it
     return error
-
-
-def require_finite(
-    state: TrainState, checkpoints: Checkpoints | None, *, every_weight: bool
-) -> None:
-    """Stop the run where the losses of the epoch, or the weights, are not finite.
-
-    One process's loss may be NaN where the others' are not; all of them stop.
-    """
-    if state.world.any(not state.is_finite(every_weight)):
-        raise not_finite("The loss or a weight", state, checkpoints)
-
-
-def not_finite(what: str, state: TrainState, checkpoints: Checkpoints | None) -> NonFiniteLoss:
-    """The error that ends a run with numbers of no use; it says what is left of it."""
-    kept = checkpoints.paths() if checkpoints is not None else []
-    left = f"The last good state is {kept[0]}." if kept else "No checkpoint was kept."
-    return NonFiniteLoss(
-        f"{what} became infinite or NaN in epoch {state.epoch + 1}, by update {state.step}. {left} "
-        "If the images are finite, a lower learning_rate, warmup_epochs or clip_norm may help."
-    )

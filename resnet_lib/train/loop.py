@@ -1,36 +1,25 @@
 """The training loop, for images and their classes."""
 
 import contextlib
-import math
-import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-from tqdm import tqdm
+from torch import nn
 
+from resnet_lib.train import random_numbers
 from resnet_lib.train.checkpoint import Checkpoints
 from resnet_lib.train.config import TrainConfig
-from resnet_lib.train.counting import count
-from resnet_lib.train.evaluation import evaluate
+from resnet_lib.train.counting import Metrics
+from resnet_lib.train.epochs import Batches, Epochs
 from resnet_lib.train.history import History
-from resnet_lib.train.interruption import (
-    Stop,
-    keep,
-    not_finite,
-    require_finite,
-    resume,
-    stopped,
-)
-from resnet_lib.train.optimisation import learning_rate
-from resnet_lib.train.precision import autocast, widened
-from resnet_lib.train.processes import World, moved, pick_device
+from resnet_lib.train.interruption import Stop, resume, stopped
+from resnet_lib.train.loaders import check_loaders, number_of, warn_of_unequal_resume
+from resnet_lib.train.objective import Loss
+from resnet_lib.train.optimisation import Schedule
+from resnet_lib.train.processes import World, pick_device
 from resnet_lib.train.state import TrainState
 
-__all__ = ["fit", "training_step"]
-
-Batches = Iterable[tuple[Tensor, Tensor]]
+__all__ = ["fit"]
 
 
 def fit(
@@ -39,23 +28,42 @@ def fit(
     validation: Batches | None = None,
     config: TrainConfig | None = None,
     *,
+    loss: Loss | None = None,
+    metrics: Metrics | None = None,
+    optimizer: torch.optim.Optimizer | None = None,
+    schedule: Schedule | None = None,
     checkpoints: Checkpoints | None = None,
     world: World | None = None,
     on_epoch: Callable[[dict], None] | None = None,
     progress: bool = True,
 ) -> History:
-    """Train `model` in place, by the cross-entropy of its scores.
+    """Train `model` in place, by the cross-entropy of its scores or by a loss of your own.
 
     With `data.Batches`, or any loader that takes its order and its augmentation from `set_epoch`
     and torch's random numbers alone, a run that was killed and goes on ends with the same bits as
-    one that was not, on the same machine.
+    one that was not, on the same machine. A run with `schedule="constant"` may be given more
+    `epochs` after its end.
+
+    What the caller set stays: layers in eval mode are not put into train mode (unless the whole
+    network is in eval mode, as it is after it was loaded), modes and torch's random numbers are
+    afterwards what they were before, and validation changes neither.
 
     Args:
         model: gives (N, K) scores for (N, C, H, W) images. It is moved to the world's device.
-        train: batches of images and int64 labels, with a length: `data.Batches` or a DataLoader.
-            Its `set_epoch`, or its sampler's, is called before each epoch.
+        train: batches of images and labels, with a length: `data.Batches` or a DataLoader. Its
+            `set_epoch`, or its sampler's, is called before each epoch. Labels are classes, int64
+            (N,), or shares of classes, floating point (N, K): soft or several labels.
         validation: batches to evaluate after each epoch.
         config: the settings; None: `TrainConfig()`.
+        loss: gives the mean over a batch, from scores and labels, also for validation:
+            `nn.CrossEntropyLoss(weight=...)`, `nn.BCEWithLogitsLoss()`. Each micro-batch and each
+            process counts by its number of samples; a mean by class weights differs a little.
+        metrics: functions of scores and labels that give one value per sample (N,), or a batch's
+            mean. Their averages over the validation set become columns of the history.
+        optimizer: used in place of the one that `config` names, with the rates and decays of its
+            own groups; the schedule multiplies each group's rate.
+        schedule: the factor on the learning rate from the update's number, from 0, and the number
+            of all updates; None: `config.schedule`.
         checkpoints: where the run is kept; if it was begun there, it goes on. The first Ctrl-C
             (or SIGTERM) then waits for the end of the step and for a checkpoint, and raises
             `KeyboardInterrupt`; the second one does not wait.
@@ -67,123 +75,55 @@ def fit(
         The history, whole even if the run went on from a checkpoint.
 
     Raises:
-        TypeError: `train` has no length.
-        ValueError: `train` is empty, or `patience` is set without `validation`.
+        TypeError: `train` has no length, or a batch is not images and labels.
+        ValueError: `train` is empty, leaves a part of one image that batch norm cannot take, or
+            has another number of batches than in other processes; a label is out of range;
+            `patience`, `keep_best` or `metrics` are set without `validation`.
         OSError: the checkpoints cannot be written; the first one is before the first step.
         NonFiniteLoss: a loss or a weight is no longer finite.
         CheckpointError: the checkpoints are damaged, or of another run.
         KeyboardInterrupt: the run was stopped; its message says where it is kept, its attribute
             `signal` by which signal.
     """
-    config = config or TrainConfig()
-    number = _number_of(train)
-    if config.patience is not None and validation is None:
-        raise ValueError("patience needs validation batches, got None")
-    world = world or World(pick_device())
-    torch.manual_seed(config.seed + world.rank)
-    state = TrainState(model, config, world, number)
-    if checkpoints is not None:
-        resume(state, checkpoints)
-    steps = config.epochs * number
-    with Stop(checkpoints is not None) as stop, _cudnn(config.deterministic):
-        while state.epoch < config.epochs and not state.history.stopped_early:
-            for images, labels in _batches(train, state, progress):
-                state.set_rate(learning_rate(config, state.step, steps))
-                training_step(state, images, labels)
-                keep(state, checkpoints, stop)
-            row = _judge(state, validation, checkpoints)
-            keep(state, checkpoints, stop, epoch_ended=True)
-            if on_epoch is not None and world.is_main:
-                with _own_random_numbers(world.device):
-                    on_epoch(row)
+    config, world = config or TrainConfig(), world or World(pick_device())
+    number = number_of(train, world)
+    _require_validation(validation, config, metrics)
+    own = {"loss": loss, "optimizer": optimizer, "schedule": schedule, "loader": train}
+    with random_numbers.kept(world.device), _cudnn(config.deterministic):
+        torch.manual_seed(config.seed + world.rank)
+        state = TrainState(model, config, world, number, **own)
+        with _modes_kept(state.model):
+            state.train_mode()
+            check_loaders(train, validation, state)
+            if checkpoints is not None:
+                warn_of_unequal_resume(train)
+                resume(state, checkpoints)
+            with Stop(checkpoints is not None) as stop:
+                epochs = Epochs(state, train, validation, metrics or {}, checkpoints, stop)
+                epochs.run(on_epoch, progress)
     state.finish()
     if world.any(stop.asked):
         raise stopped(state, checkpoints, stop)
     return state.history
 
 
-def training_step(state: TrainState, images: Tensor, labels: Tensor) -> None:
-    """Update the weights once, with the gradient of one batch's mean loss.
-
-    The batch goes through the network in `micro_batches` parts, whose gradients add up. Each part
-    counts by its number of samples, so the last one may be shorter.
-    """
-    config, world, k = state.config, state.world, state.config.micro_batches
-    images, labels = moved(images, labels, world.device, config.channels_last)
-    state.optimizer.zero_grad()
-    parts = list(zip(images.chunk(k), labels.chunk(k), strict=True))
-    for number, (inputs, targets) in enumerate(parts, start=1):
-        # Several processes average their gradients once, after the last part.
-        alone = world.size == 1 or number == len(parts)
-        with contextlib.nullcontext() if alone else state.net.no_sync():
-            with autocast(world.device, config.precision):
-                scores = state.net(inputs)  # (n, K)
-            smoothing = config.label_smoothing
-            loss = F.cross_entropy(widened(scores), targets, label_smoothing=smoothing)
-            state.scaler.scale(loss * (len(inputs) / len(images))).backward()
-        count(state.sums, loss * len(inputs), scores, targets)
-    if config.clip_norm is not None:
-        state.scaler.unscale_(state.optimizer)
-        nn.utils.clip_grad_norm_(state.model.parameters(), config.clip_norm)
-    state.scaler.step(state.optimizer)
-    state.scaler.update()
-    state.end_step()
+def _require_validation(
+    validation: Batches | None, config: TrainConfig, metrics: Metrics | None
+) -> None:
+    asked = {"patience": config.patience, "keep_best": config.keep_best, "metrics": metrics}
+    for name, value in asked.items():
+        if value and validation is None:
+            raise ValueError(f"{name} needs validation batches, got None")
 
 
-def _number_of(train: Batches) -> int:
+@contextlib.contextmanager
+def _modes_kept(model: nn.Module) -> Iterator[None]:
+    modes = {module: module.training for module in model.modules()}
     try:
-        number = len(train)
-    except TypeError:
-        raise TypeError(
-            "train must have a length, as data.Batches and DataLoader do, "
-            f"got {type(train).__name__}"
-        ) from None
-    if number == 0:
-        raise ValueError("train must have at least one batch, got none")
-    return number
-
-
-def _batches(train: Batches, state: TrainState, progress: bool) -> Iterator[tuple[Tensor, Tensor]]:
-    """What is left of the epoch's batches, with the random numbers that belong to them."""
-    for ordered in (train, getattr(train, "sampler", None)):
-        if hasattr(ordered, "set_epoch"):
-            ordered.set_epoch(state.epoch)
-    state.model.train()
-    state.enter_epoch()
-    batches = iter(train)
-    for _ in range(state.position):
-        next(batches)
-    state.restore_generators()
-    shown = progress and state.world.is_main and (sys.stderr.isatty() or "ipykernel" in sys.modules)
-    title = f"epoch {state.epoch + 1}/{state.config.epochs}"
-    with tqdm(
-        total=state.batches, initial=state.position, desc=title, leave=False, disable=not shown
-    ) as bar:
-        for batch in batches:
-            yield batch
-            bar.update()
-
-
-def _judge(state: TrainState, validation: Batches | None, checkpoints: Checkpoints | None) -> dict:
-    """Evaluate after an epoch and add its row to the history."""
-    config, world = state.config, state.world
-    require_finite(state, checkpoints, every_weight=True)
-    row = state.row()
-    for network in dict.fromkeys([state.model, state.judged]):
-        world.equalise_buffers(network)
-    if validation is not None:
-        options = {"precision": config.precision, "channels_last": config.channels_last}
-        found = evaluate(state.judged, validation, world=world, **options)
-        if not math.isfinite(found.loss):
-            raise not_finite("The validation loss", state, checkpoints)
-        row |= {"validation_loss": found.loss, "validation_accuracy": found.accuracy}
-    state.end_epoch(row)
-    return row
-
-
-def _own_random_numbers(device: torch.device) -> contextlib.AbstractContextManager:
-    """What is drawn inside does not change the run: after a kill it is not drawn again."""
-    return torch.random.fork_rng([device] if device.type == "cuda" else [])
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
 
 
 @contextlib.contextmanager

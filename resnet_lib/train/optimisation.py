@@ -1,22 +1,32 @@
 """Optimiser and learning rate, as a training configuration asks for them."""
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import nn
 
 from resnet_lib.train.config import TrainConfig
+from resnet_lib.train.same_run import named
 
 __all__ = [
     "ONE_CYCLE_END",
     "ONE_CYCLE_RISE",
     "ONE_CYCLE_START",
+    "Course",
+    "Schedule",
     "between",
+    "checked_optimizer",
     "learning_rate",
     "make_optimizer",
     "one_cycle",
     "parameter_groups",
 ]
+
+#: The factor on the learning rate, from the update's number, from 0, and the number of updates.
+Schedule = Callable[[int, int], float]
 
 # PyTorch's OneCycleLR has these three too.
 #: Share of the training in which a one-cycle schedule rises.
@@ -61,6 +71,31 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
     return kind(groups, rate, betas=betas)
 
 
+def checked_optimizer(
+    optimizer: torch.optim.Optimizer | None, model: nn.Module
+) -> torch.optim.Optimizer | None:
+    """The caller's optimiser, if it is one and trains this model.
+
+    Raises:
+        TypeError: it is no torch optimiser.
+        ValueError: it has parameters that the model does not have, or none that is trained.
+    """
+    if optimizer is None:
+        return None
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise TypeError(f"optimizer must be a torch optimiser, got {type(optimizer).__name__}")
+    own = set(map(id, model.parameters()))
+    given = [p for group in optimizer.param_groups for p in group["params"]]
+    if strange := sum(id(p) not in own for p in given):
+        raise ValueError(
+            f"optimizer must be made of the model's parameters, got {strange} of {len(given)} that "
+            "are not: make it after the last change of the model"
+        )
+    if not any(p.requires_grad for p in given):
+        raise ValueError("optimizer has no parameter that requires a gradient: nothing to train")
+    return optimizer
+
+
 def learning_rate(config: TrainConfig, step: int, steps: int) -> float:
     """Learning rate of update number `step`, from 0, in a training of `steps` updates.
 
@@ -98,3 +133,58 @@ def one_cycle(step: int, steps: int) -> float:
 def between(start: float, end: float, share: float) -> float:
     """Half a cosine wave from `start` to `end`."""
     return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+
+
+class Course:
+    """The learning rates of a run: of the settings, or of the caller's optimiser and schedule.
+
+    Args:
+        config: the settings.
+        optimizer: its groups begin with their own highest rates.
+        schedule: the factor on them from the update's number and the number of updates; None: the
+            one that `config` names.
+        given: whether the optimiser is the caller's.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        optimizer: torch.optim.Optimizer,
+        schedule: Schedule | None,
+        *,
+        given: bool,
+    ):
+        self.schedule, self._config = schedule, config
+        self._unit = replace(config, learning_rate=1.0)
+        self._given = type(optimizer).__qualname__ if given else None
+        groups = optimizer.param_groups
+        self._sizes = [len(group["params"]) for group in groups]
+        self._highest = [float(group["lr"]) for group in groups]
+
+    def rates(self, step: int, steps: int) -> list[float]:
+        """Each group's rate in update number `step`, from 0, of `steps`.
+
+        Raises:
+            ValueError: the schedule gives no number of at least 0.
+        """
+        if self.schedule is not None:
+            factor = float(self.schedule(step, steps))
+            if not 0 <= factor < math.inf:
+                raise ValueError(
+                    f"schedule must give a finite factor of at least 0, got {factor} for update "
+                    f"{step} of {steps}"
+                )
+        elif self._given:
+            factor = learning_rate(self._unit, step, steps)
+        else:
+            return [learning_rate(self._config, step, steps)] * len(self._highest)
+        return [highest * factor for highest in self._highest]
+
+    def described(self) -> dict[str, Any]:
+        """What a checkpoint can say of the caller's optimiser and schedule."""
+        groups = [list(one) for one in zip(self._sizes, self._highest, strict=True)]
+        return {
+            "schedule": named(self.schedule),
+            "optimizer": self._given,
+            "parameters and rates": groups if self._given else None,
+        }

@@ -19,13 +19,15 @@ PATIENCE = timedelta(hours=1)
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The device called `name`; "auto" is the first GPU, and the CPU where there is none.
+    """The device called `name`; "auto" is the first GPU, NVIDIA's or Apple's, else the CPU.
 
     Raises:
         ValueError: there is no such device on this machine.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)
         torch.zeros(1, device=device).item()  # "meta" can be named too, but holds no numbers
@@ -94,12 +96,14 @@ class World:
         """Whether this process writes the files."""
         return self.rank == 0
 
-    def wrap(self, model: nn.Module) -> nn.Module:
+    def wrap(self, model: nn.Module, find_unused_parameters: bool = False) -> nn.Module:
         """The model with gradients averaged over all processes; alone, the model itself."""
         if self.size == 1:
             return model
         ids = [self.device] if self.device.type == "cuda" else None
-        return DistributedDataParallel(model, device_ids=ids)
+        return DistributedDataParallel(
+            model, device_ids=ids, find_unused_parameters=find_unused_parameters
+        )
 
     def sum(self, values: Tensor) -> Tensor:
         """The sum over all processes, in each of them; in place."""

@@ -1,19 +1,32 @@
 """Everything that changes while a network trains, so that it can be kept and taken up again."""
 
+import copy
+import math
 import time
 import warnings
-from dataclasses import asdict
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from resnet_lib.train.checkpoint import CheckpointError
+from resnet_lib.train import random_numbers
 from resnet_lib.train.config import TrainConfig
 from resnet_lib.train.counting import new_sums
 from resnet_lib.train.history import History
-from resnet_lib.train.optimisation import make_optimizer
+from resnet_lib.train.objective import Loss, Objective
+from resnet_lib.train.optimisation import Course, Schedule, checked_optimizer, make_optimizer
+from resnet_lib.train.precision import chosen_precision
+from resnet_lib.train.preparation import infinite_buffers, prepared, training_modes
 from resnet_lib.train.processes import World
+from resnet_lib.train.same_run import (
+    as_json,
+    described,
+    named,
+    require_same,
+    require_same_settings,
+)
 
 __all__ = ["TrainState"]
 
@@ -27,26 +40,47 @@ class TrainState:
         epoch, position: the epoch it is in, from 0, and how many of its batches are done.
         step: number of updates done.
         batches: number of batches in an epoch.
+        objective: the mean loss of a batch, as a function of scores and labels.
         sums: over this process's samples of the epoch: loss, right answers, samples.
+
+    Loss, optimiser, schedule and loader are those of `fit`.
     """
 
-    def __init__(self, model: nn.Module, config: TrainConfig, world: World, batches: int = 0):
-        self.config, self.world, self.batches = config, world, batches
-        self.model = _prepared(model, config, world)
-        self.optimizer = make_optimizer(self.model, config)
+    def __init__(
+        self,
+        model: nn.Module,
+        config: TrainConfig,
+        world: World,
+        batches: int = 0,
+        *,
+        loss: Loss | None = None,
+        optimizer: torch.optim.Optimizer | None = None,
+        schedule: Schedule | None = None,
+        loader: Any = None,
+    ):
+        precision = chosen_precision(config.precision, world.device)
+        self.config = config = replace(config, precision=precision)
+        self.world, self.batches, self._loader = world, batches, loader
+        self.model = prepared(model, config, world)
+        self.objective = Objective(loss, config.label_smoothing, world.device)
+        self.optimizer = checked_optimizer(optimizer, self.model) or make_optimizer(
+            self.model, config
+        )
+        self.course = Course(config, self.optimizer, schedule, given=optimizer is not None)
+        self.modes = training_modes(self.model)
         self.scaler = torch.amp.GradScaler(world.device.type, enabled=config.precision == "fp16")
         self.average = None
         if config.ema_decay is not None:
-            rule = get_ema_multi_avg_fn(config.ema_decay)
-            self.average = AveragedModel(self.model, multi_avg_fn=rule, use_buffers=True)
+            self.average = AveragedModel(self.model, use_buffers=True)
         if config.compile:
             self.model.compile()
-        self.net = world.wrap(self.model)
+        self.net = world.wrap(self.model, config.find_unused_parameters)
         self.epoch = self.position = self.step = 0
         self.sums = new_sums(world.device)
         self.history = History()
         self.best: dict[str, Tensor] | None = None
         self._generators = self._epochs_generators = None
+        self._may_be_infinite = infinite_buffers(self.model)
         self._began = time.monotonic()
 
     @property
@@ -54,21 +88,42 @@ class TrainState:
         """The network that is evaluated and kept: the average where there is one."""
         return self.model if self.average is None else self.average.module
 
-    def set_rate(self, rate: float) -> None:
-        """Set the learning rate of the next update."""
-        for group in self.optimizer.param_groups:
+    def set_rates(self, steps: int) -> None:
+        """Set the learning rates of the next update, in a training of `steps` updates.
+
+        Raises:
+            ValueError: the caller's schedule gives no number of at least 0.
+        """
+        rates = self.course.rates(self.step, steps)
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = rate
 
+    def train_mode(self) -> None:
+        """Train mode for the layers that had it when the run began; the others stay frozen."""
+        for module, mode in self.modes.items():
+            module.training = mode
+
     def is_finite(self, every_weight: bool = True) -> bool:
-        """Whether the losses of this epoch, and all weights and statistics, are finite numbers."""
-        values = [self.sums, *(self.model.state_dict().values() if every_weight else ())]
+        """Whether the losses of this epoch, and all weights and statistics, are finite numbers.
+
+        What was infinite in a buffer before the run, as in a mask of attention, may stay so.
+        """
+        values = [self.sums]
+        if every_weight:
+            found = self.model.state_dict().items()
+            values += [v for name, v in found if name not in self._may_be_infinite]
+        values = [value for value in values if isinstance(value, Tensor)]
         return all(torch.stack([v.detach().isfinite().all() for v in values]).tolist())
 
     def end_step(self) -> None:
         """Count one update more, into the average too."""
-        if self.average is not None:
-            self.average.update_parameters(self.model)
         self.step, self.position = self.step + 1, self.position + 1
+        if self.average is not None:
+            # As in TensorFlow: without the lower first decays a short run's average would be
+            # made of the weights that it began with.
+            decay = min(self.config.ema_decay, self.step / (9 + self.step))
+            self.average.multi_avg_fn = get_ema_multi_avg_fn(decay)
+            self.average.update_parameters(self.model)
 
     def row(self) -> dict:
         """The finished epoch's row of the history, without validation."""
@@ -83,16 +138,16 @@ class TrainState:
         }
 
     def end_epoch(self, row: dict) -> None:
-        """Add a row to the history, and, with patience, see whether it is the best."""
+        """Add a row to the history, and see whether it is the best, where that is asked for."""
         rows = self.history.epochs
         rows.append(row)
-        if self.config.patience is not None:
+        if self.config.patience is not None or self.config.keep_best:
             best = min(rows, key=lambda one: one["validation_loss"])
             if best is row:
                 self.history.best_epoch = row["epoch"]
-                weights = self.judged.state_dict()
-                self.best = {name: value.detach().clone() for name, value in weights.items()}
-            self.history.stopped_early = row["epoch"] - best["epoch"] >= self.config.patience
+                self.best = copy.deepcopy(dict(self.judged.state_dict()))
+            patience = self.config.patience or math.inf
+            self.history.stopped_early = row["epoch"] - best["epoch"] >= patience
         self.epoch, self.position = self.epoch + 1, 0
         self.sums.zero_()
         self._began = time.monotonic()
@@ -106,13 +161,14 @@ class TrainState:
 
     def as_tree(self) -> dict:
         """All of it, as `Checkpoints.save` takes it. Every process must call it together."""
-        now = _generators(self.world.device)
+        now = random_numbers.generators(self.world.device, self._loader)
         mine = {"generators": now, "sums": self.sums.cpu()}
         mine["epochs_generators"] = self._epochs_generators if self.position else now
         return {
-            "network": _described(self.model),
+            "network": described(self.model),
+            "given": {"loss": named(self.objective.loss)} | self.course.described(),
             "batches": self.batches,
-            "config": asdict(self.config) | {"milestones": list(self.config.milestones)},
+            "config": as_json(self.config),
             "counters": [self.epoch, self.position, self.step],
             "seconds": time.monotonic() - self._began,
             "processes": self.world.gather(mine),
@@ -145,22 +201,27 @@ class TrainState:
     def enter_epoch(self) -> None:
         """Note the random numbers that an epoch begins with; take them up in one that goes on."""
         if self._generators is not None:
-            _set_generators(self._epochs_generators, self.world.device)
+            self._set_generators(self._epochs_generators)
         if not self.position:
             self._generators = None  # the epoch begins, so there is nothing more to take up
-        self._epochs_generators = _generators(self.world.device)
+        self._epochs_generators = random_numbers.generators(self.world.device, self._loader)
 
     def restore_generators(self) -> None:
         """Go on with the random numbers from where the checkpoint was made, once."""
         if self._generators is not None:
-            _set_generators(self._generators, self.world.device)
+            self._set_generators(self._generators)
         self._generators = None
 
+    def _set_generators(self, states: dict[str, Tensor]) -> None:
+        random_numbers.set_generators(states, self.world.device, self._loader)
+
     def _check(self, tree: dict) -> None:
-        now = asdict(self.config) | {"milestones": list(self.config.milestones)}
-        _require_same("settings", tree["config"], now)
-        _require_same("data", {"batches": tree["batches"]}, {"batches": self.batches})
-        _require_same("weights", tree["network"], _described(self.model))
+        done, own_schedule = tree["counters"][0], self.course.schedule is not None
+        require_same_settings(tree["config"], self.config, done, own_schedule)
+        given = {"loss": named(self.objective.loss)} | self.course.described()
+        require_same("parts of your own", tree.get("given", {}), given)
+        require_same("data", {"batches": tree["batches"]}, {"batches": self.batches})
+        require_same("weights", tree["network"], described(self.model))
 
     def _lay_out_as_parameters(self) -> None:
         """A checkpoint holds every tensor contiguous; channels-last ones are laid out anew."""
@@ -183,49 +244,3 @@ class TrainState:
         self.sums.copy_(mine["sums"])
         self._generators = mine["generators"]
         self._epochs_generators = mine["epochs_generators"]
-
-
-def _require_same(what: str, kept: dict, now: dict) -> None:
-    """Nothing is taken up from a checkpoint before it is known to be of this run."""
-    names = [name for name in kept | now if kept.get(name) != now.get(name)]
-    if names:
-        changed = [f"{name} was {kept.get(name)!r}, is {now.get(name)!r}" for name in names[:3]]
-        more = [f"and {len(names) - 3} more"] if len(names) > 3 else []
-        raise CheckpointError(
-            f"The checkpoint is of a run with other {what}: {'; '.join(changed + more)}. "
-            "Give the same, or another folder to begin anew."
-        )
-
-
-def _described(model: nn.Module) -> dict[str, str]:
-    """Shape and number format of each weight, and whether it is trained."""
-    trained = {name for name, weight in model.named_parameters() if weight.requires_grad}
-    return {
-        name: f"{tuple(value.shape)} {value.dtype}{' trained' if name in trained else ''}"
-        for name, value in model.state_dict().items()
-    }
-
-
-def _generators(device: torch.device) -> dict[str, Tensor]:
-    found = {"cpu": torch.get_rng_state()}
-    return found | {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else found
-
-
-def _set_generators(states: dict[str, Tensor], device: torch.device) -> None:
-    torch.set_rng_state(states["cpu"])
-    if "cuda" in states and device.type == "cuda":
-        torch.cuda.set_rng_state(states["cuda"], device)
-
-
-def _prepared(model: nn.Module, config: TrainConfig, world: World) -> nn.Module:
-    """The model on its device, in its layout, with synchronised batch norms where asked for."""
-    if config.sync_batch_norm:
-        if world.device.type != "cuda":
-            raise ValueError(
-                f"sync_batch_norm needs GPUs (PyTorch has it there only), got {world.device.type}"
-            )
-        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
-    model.to(world.device)
-    if config.channels_last:
-        model.to(memory_format=torch.channels_last)
-    return model

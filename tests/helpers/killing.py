@@ -29,7 +29,7 @@ import torch
 import torch._dynamo  # PyTorch loads it, for two seconds, when the first optimiser is used
 from toy_training import batches, bits, cnn, held_out, rows
 
-from resnet_lib.train import Checkpoints, TrainConfig, fit, loop
+from resnet_lib.train import Checkpoints, TrainConfig, epochs, fit
 
 CONFIG = TrainConfig(epochs=4, ema_decay=0.9, patience=4, clip_norm=1.0, micro_batches=3)
 PHASES = ["start", "between steps", "step", "write", "end"]
@@ -97,7 +97,7 @@ def phase(number: int):
 
 def watched(doom: Doom) -> None:
     """Let this process say in which phase it is, and meet its doom."""
-    real_step, real_save, real_load = loop.training_step, Checkpoints.save, Checkpoints.load
+    real_step, real_save, real_load = epochs.training_step, Checkpoints.save, Checkpoints.load
 
     def step(*arguments):
         with phase(STEP):
@@ -121,7 +121,7 @@ def watched(doom: Doom) -> None:
         page[DAMAGED] += len(caught)
         return state
 
-    loop.training_step, Checkpoints.save, Checkpoints.load = step, save, load
+    epochs.training_step, Checkpoints.save, Checkpoints.load = step, save, load
 
 
 def train(folder: Path, every: int, doom: Doom) -> None:

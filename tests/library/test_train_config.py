@@ -25,13 +25,15 @@ GOOD = {
     "label_smoothing": [0, 0.1, 1],
     "clip_norm": [None, 1e-9, 1, 1e9],
     "micro_batches": [1, 7],
-    "precision": ["fp32", "bf16", "fp16"],
+    "precision": ["auto", "fp32", "bf16", "fp16"],
     "channels_last": [True, False],
     "compile": [True, False],
     "deterministic": [True, False],
     "sync_batch_norm": [True, False],
+    "find_unused_parameters": [True, False],
     "ema_decay": [None, 1e-9, 0.999],
     "patience": [None, 1, 100],
+    "keep_best": [True, False],
     "seed": [0, 2**63 - 1],
 }
 WHOLE, NUMBER, TRUTH, TEXT = "a whole number", "a number", "True or False", "a string"
@@ -39,7 +41,7 @@ WHOLE, NUMBER, TRUTH, TEXT = "a whole number", "a number", "True or False", "a s
 WRONG_TYPE = {
     "epochs": ([1.0, "1", None, True], WHOLE),
     "optimizer": ([None, 1, ["sgd"]], TEXT),
-    "learning_rate": (["0.1", None, True, 1j], NUMBER),
+    "learning_rate": (["0.1", True, 1j], NUMBER),
     "momentum": (["0.9", None, False], NUMBER),
     "nesterov": ([0, 1, None, "True"], TRUTH),
     "weight_decay": (["0", None], NUMBER),
@@ -56,8 +58,10 @@ WRONG_TYPE = {
     "compile": ([1, None], TRUTH),
     "deterministic": ([1, None], TRUTH),
     "sync_batch_norm": ([1, None], TRUTH),
+    "find_unused_parameters": ([1, None], TRUTH),
     "ema_decay": (["0.9", False], f"{NUMBER} or None"),
     "patience": ([1.0, "1", True], f"{WHOLE} or None"),
+    "keep_best": ([1, None], TRUTH),
     "seed": ([1.0, "0", None, True], WHOLE),
 }
 WRONG_VALUE = {
@@ -73,7 +77,7 @@ WRONG_VALUE = {
     "label_smoothing": ([-0.1, 1.1], "finite and at least 0 and at most 1"),
     "clip_norm": ([0, -1], "finite and above 0"),
     "micro_batches": ([0, -1], "at least 1"),
-    "precision": (["float32", ""], "one of fp32, bf16, fp16"),
+    "precision": (["float32", ""], "one of auto, fp32, bf16, fp16"),
     "ema_decay": ([0, 1, -0.1], "finite and above 0 and below 1"),
     "patience": ([0, -1], "at least 1"),
     "seed": ([-1, 2**63], f"at least 0 and at most {2**63 - 1}"),
@@ -196,3 +200,17 @@ def test_configuration_cannot_be_changed_but_replaced():
 def test_every_field_has_help_for_the_command_line():
     without = [one.name for one in fields(TrainConfig) if not one.metadata.get("help")]
     assert not without
+
+
+@pytest.mark.parametrize(("optimizer", "rate"), [("sgd", 0.1), ("adam", 1e-3), ("adamw", 1e-3)])
+def test_each_optimizer_has_its_own_rate(optimizer, rate):
+    for given in ({}, {"learning_rate": None}):
+        config = TrainConfig(optimizer=optimizer, **given)
+        assert config.learning_rate == asdict(config)["learning_rate"] == rate
+    assert TrainConfig(optimizer=optimizer, learning_rate=0.5).learning_rate == 0.5
+
+
+def test_docstring_explains_every_field():
+    explained = TrainConfig.__doc__.partition("Attributes:")[2].splitlines()
+    for one in fields(TrainConfig):
+        assert f"        {one.name}: {one.metadata['help']}." in explained

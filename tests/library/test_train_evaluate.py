@@ -23,6 +23,10 @@ def by_hand(model, images, labels):
     return losses.mean().item(), (scores.argmax(1) == labels).double().mean().item()
 
 
+def numbers(found):
+    return found.loss, found.accuracy, found.samples
+
+
 class Scores(nn.Module):
     """Hands on its input, (N, K, 1, 1), as scores."""
 
@@ -47,7 +51,7 @@ def test_short_last_batch_counts_for_what_it_holds():
     found = evaluate(Scores(), Batches(scores, labels, 3))
     right, wrong = torch.tensor([-4.0, 4.0]).exp().log1p().tolist()
     assert found == Evaluation(pytest.approx((3 * right + wrong) / 4, rel=1e-6), 0.75, 4)
-    assert [type(value) for value in astuple(found)] == [float, float, int]
+    assert [type(value) for value in astuple(found)[:3]] == [float, float, int]
 
 
 def test_batches_may_come_from_anywhere():
@@ -59,7 +63,7 @@ def test_batches_may_come_from_anywhere():
     assert evaluate(net, pairs) == expected
     assert evaluate(net, (pair for pair in pairs)) == expected
     assert evaluate(net, loader) == expected
-    assert astuple(evaluate(net, shuffled)) == pytest.approx(astuple(expected), rel=1e-6)
+    assert numbers(evaluate(net, shuffled)) == pytest.approx(numbers(expected), rel=1e-6)
 
 
 @pytest.mark.parametrize("name", [n for n in MODELS if n not in WITHOUT_SCORES])
@@ -123,7 +127,7 @@ def test_no_sample_is_an_error():
 
 
 def test_unknown_precision_is_an_error():
-    with pytest.raises(ValueError, match="precision must be one of fp32, bf16, fp16, got 'half'"):
+    with pytest.raises(ValueError, match="precision must be one of auto, fp32, bf16, fp16, got 'half'"):
         evaluate(cnn(), held_out(), precision="half")
 
 
@@ -154,7 +158,7 @@ def test_channels_last_lays_the_images_out():
     plain = evaluate(net, [pair])
     laid_out = evaluate(net, [pair], channels_last=True)
     assert seen == [False, True]
-    assert astuple(laid_out) == pytest.approx(astuple(plain), rel=1e-6)
+    assert numbers(laid_out) == pytest.approx(numbers(plain), rel=1e-6)
 
 
 def test_double_precision_is_kept():

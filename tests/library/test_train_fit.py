@@ -267,7 +267,7 @@ def test_best_weights_are_those_of_that_epoch():
 
 def test_average_is_validated_and_kept():
     """Each epoch's average by hand, from the weights after every update."""
-    net, mean, seen = cnn(dropout=0), [], []
+    net, mean, seen, updates = cnn(dropout=0), [], [], []
     config = TrainConfig(epochs=3, ema_decay=0.8)
 
     class Looks(Loader):
@@ -278,7 +278,9 @@ def test_average_is_validated_and_kept():
 
     def look():
         now = {k: v.clone().double() for k, v in net.state_dict().items() if v.is_floating_point()}
-        mean[:] = [{k: 0.8 * mean[0][k] + 0.2 * now[k] for k in now} if mean else now]
+        updates.append(1)
+        decay = min(0.8, len(updates) / (9 + len(updates)))
+        mean[:] = [{k: decay * mean[0][k] + (1 - decay) * now[k] for k in now} if mean else now]
 
     def judge(row):
         twin = cnn(dropout=0)
