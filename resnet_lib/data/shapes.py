@@ -11,7 +11,7 @@ ARM = 0.3
 CROSS = [(1, ARM), (ARM, ARM), (ARM, 1), (-ARM, 1), (-ARM, ARM), (-1, ARM)]
 CROSS += [(-x, -y) for x, y in CROSS]
 # Angle and distance from the centre, of each corner.
-OUTLINES = {
+SHAPES = {
     "circle": [(2 * pi * corner / 48, 1) for corner in range(48)],
     "cross": [(atan2(y, x), hypot(x, y)) for x, y in CROSS],
     "square": [(pi / 4 + pi / 2 * corner, 1) for corner in range(4)],
@@ -34,7 +34,7 @@ def draw_shape(kind: str, size: int, dice: np.random.Generator) -> Image.Image:
     Raises:
         TypeError, ValueError: `kind` or `size` is not as above.
     """
-    check_choice("kind", kind, tuple(OUTLINES))
+    check_choice("kind", kind, tuple(SHAPES))
     check_whole("size", size, 8)
     ground, color = (dice.integers(*levels, 3).tolist() for levels in (DARK, BRIGHT))
     radius = size * FINER * dice.uniform(0.22, 0.45)
@@ -42,7 +42,7 @@ def draw_shape(kind: str, size: int, dice: np.random.Generator) -> Image.Image:
     turn = dice.uniform(-TURN, TURN)
     corners = [
         (x + radius * far * cos(angle + turn), y + radius * far * sin(angle + turn))
-        for angle, far in OUTLINES[kind]
+        for angle, far in SHAPES[kind]
     ]
     picture = Image.new("RGB", (size * FINER, size * FINER), tuple(ground))
     ImageDraw.Draw(picture).polygon(corners, fill=tuple(color))
