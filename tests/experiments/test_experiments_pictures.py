@@ -29,7 +29,8 @@ def test_a_small_run_leaves_a_record(tmp_path):
 
 def test_pictures_follow_their_seed_and_classes_are_equally_frequent():
     images, labels = few_pictures.drawn(12, 0)
-    assert images.shape == (12, 3, 16, 16) and labels.bincount().tolist() == [3, 3, 3, 3]
+    assert images.shape == (12, 3, 16, 16)
+    assert labels.bincount().tolist() == [3, 3, 3, 3]
     assert torch.equal(images, few_pictures.drawn(12, 0)[0])
     assert not torch.equal(images, few_pictures.drawn(12, few_pictures.TEST_SEED)[0])
 
