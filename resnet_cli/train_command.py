@@ -21,7 +21,7 @@ from resnet_cli.training_request import Training, require_validation
 from resnet_lib import data
 from resnet_lib.nets import add_dropout, by_name
 from resnet_lib.train import Checkpoints, World, evaluate, fit, join
-from resnet_lib.weights import load_weights, read_weights, save_weights
+from resnet_lib.weights import WeightsMismatch, load_weights, save_weights
 
 
 class Loaders(NamedTuple):
@@ -98,14 +98,13 @@ def _start_from(net: nn.Module, settings: TrainSettings, name: str) -> None:
     """Load the weights that the training starts from."""
     what = f"--weights {settings.weights}"
     try:
-        tensors = read_weights(trained.path_of(name, str(settings.weights)))
-        own, given = net.state_dict()[trained.HEAD], tensors.get(trained.HEAD, None)
-        if given is not None and own.shape != given.shape and not settings.leave_out:
-            raise Failure(
-                f"{what}: they tell {len(given)} classes apart, {settings.data} has {len(own)}: "
-                "--leave-out fc loads the rest and begins with a new head"
-            )
-        load_weights(net, tensors, settings.leave_out)
+        load_weights(net, trained.path_of(name, str(settings.weights)), settings.leave_out)
+    except WeightsMismatch as error:
+        parts = error.proposal.get("leave_out", ())
+        if set(error.proposal) != {"leave_out"}:
+            raise Failure(f"{what}: {error}") from None
+        advice = f"--leave-out {' '.join(parts)} loads the rest"
+        raise Failure(f"{what}: {error.fault} {advice}") from None
     except (ValueError, OSError) as error:
         raise Failure(f"{what}: {in_words(error)}") from None
 

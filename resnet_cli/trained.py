@@ -13,7 +13,14 @@ from resnet_cli.library_errors import in_words
 from resnet_cli.run_folder import Run
 from resnet_lib.nets import by_name
 from resnet_lib.train import Checkpoints
-from resnet_lib.weights import ModelCard, load_weights, model_card, read_card, read_weights
+from resnet_lib.weights import (
+    ModelCard,
+    WeightsMismatch,
+    load_weights,
+    model_card,
+    read_card,
+    read_weights,
+)
 
 HEAD, STEM = "fc.weight", "conv1.weight"
 
@@ -56,6 +63,10 @@ class Trained:
         net = by_name(self.net, self.outputs or 1, self.channels or 3)
         try:
             load_weights(net, self.tensors)
+        except WeightsMismatch as error:
+            # Half a network is of no use here, so that a proposal to leave out is none.
+            text = error.fault if "leave_out" in error.proposal else str(error)
+            raise Failure(f"{self.what}: {text}") from None
         except (TypeError, ValueError) as error:
             raise Failure(f"{self.what}: {error}") from None
         return net

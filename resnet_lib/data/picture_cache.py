@@ -57,7 +57,7 @@ def load(path: Path, made_from: dict) -> tuple[Tensor, dict] | None:
 class InMemory:
     """Room for pictures in memory, where nothing is kept of them."""
 
-    images: Tensor | None = None
+    images: Tensor
 
     def __enter__(self) -> "InMemory":
         return self
@@ -85,7 +85,6 @@ class InMemory:
 
     def keep(self, made_from: dict, notes: dict) -> Tensor:
         """The last room."""
-        assert self.images is not None, "keep() comes after room()"
         return self.images
 
 
@@ -97,7 +96,7 @@ class NewCache:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.images: Tensor | None = None
+        self.images = torch.empty(0, dtype=torch.uint8)
         self._aside: tempfile.TemporaryDirectory | None = None
         self._rooms: list[np.memmap] = []
 
@@ -151,7 +150,7 @@ class NewCache:
 
     def _let_go(self) -> None:
         """Windows neither renames nor removes a file that is mapped."""
-        self.images = None
+        self.images = torch.empty(0, dtype=torch.uint8)
         self._rooms.clear()
 
 

@@ -100,7 +100,7 @@ def _tried(source: Path | Image.Image, size: int, channels: int) -> Tensor | str
         with _opened(source) as opened:
             return _square(opened, size, channels)
     except UnidentifiedImageError:
-        return _what_else(source)
+        return _what_else(source) if isinstance(source, Path) else "not an image"
     except Exception as error:  # a decoder meets damage with any error at all
         return (str(error) or type(error).__name__).splitlines()[0]
 

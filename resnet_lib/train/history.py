@@ -86,7 +86,7 @@ def tensorboard(folder: str | Path) -> Callable[[dict], None]:
         for name, value in row.items():
             if name not in ("epoch", "steps"):
                 part, _, rest = name.partition("_")
-                tag = f"{part}/{rest}" if part in ("train", "validation") else name
+                tag = f"{part}/{rest}" if part in ("train", "validation", "test") else name
                 writer.add_scalar(tag, value, row["epoch"])
         writer.flush()
 

@@ -133,8 +133,8 @@ def test_weights_with_another_head_start_a_training(tmp_path):
     start = ("--weights", tmp_path / "digits" / "model.safetensors")
     ended = carried_out(*TOY, "--data", place, *start, "--out", tmp_path / "run")
     assert ended.code == 1
-    assert "they tell 10 classes apart" in ended.err
-    assert "--leave-out fc loads the rest" in ended.err
+    assert "--leave-out" in ended.err
+    assert not (tmp_path / "run").exists()
 
 
 # Settings in a file

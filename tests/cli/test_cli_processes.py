@@ -75,7 +75,7 @@ def test_two_processes_train_one_network_and_one_of_them_writes(tmp_path):
     assert last.code == 0, last.err
     assert last.out.count("epoch 1/2 ") == 1
     assert last.out.count("The weights are in") == 1
-    assert "2 processes, each on cpu, 1 thread; 6 steps of 256 images per epoch" in last.out
+    assert "2 processes, each on cpu (auto), 1 thread; 6 steps of 256 images per epoch" in last.out
     kept = read(folder / "run.json")
     assert kept["processes"] == 2
     assert kept["command"].startswith("torchrun --nproc-per-node=2 -m resnet_lib train --net ")

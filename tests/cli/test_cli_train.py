@@ -154,9 +154,9 @@ def test_every_field_arrives(tmp_path):
         "weight_decay": 0.01, "decay_norm_and_bias": False, "schedule": "step",
         "warmup_epochs": 0.5, "milestones": [0.25, 0.5], "gamma": 0.5, "label_smoothing": 0.1,
         "clip_norm": 1.5, "micro_batches": 2, "precision": "bf16", "channels_last": True,
-        "deterministic": True, "ema_decay": 0.9, "patience": 3, "seed": 5,
+        "deterministic": True, "ema_decay": 0.9, "patience": 3, "keep_best": True, "seed": 5,
     }  # fmt: skip
-    left = {"nesterov", "compile", "sync_batch_norm"}
+    left = {"nesterov", "compile", "sync_batch_norm", "find_unused_parameters"}
     assert set(given) | left == set(vars(TrainConfig()))
     words = [*SMALL, "--out", tmp_path / "run", "--validation", "0.2"]
     for name, value in given.items():
@@ -258,6 +258,7 @@ def test_tensorboard_gets_the_epochs(tmp_path):
     done(*SMALL, "--epochs", "1", "--tensorboard", "--out", tmp_path / "run")
     (events,) = (tmp_path / "run" / "tensorboard").iterdir()
     assert b"test/loss" in events.read_bytes()
+    assert b"learning_rate" in events.read_bytes()
 
 
 def test_a_folder_of_pictures_is_trained_on(tmp_path):

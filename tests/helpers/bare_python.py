@@ -36,6 +36,9 @@ def make_bare_python(folder: Path) -> Path:
 def add_kernel(python: Path, folder: Path) -> None:
     """Describe the kernel KERNEL, of that Python, in a folder for the variable JUPYTER_PATH."""
     dead = "http://127.0.0.1:9"  # no service listens there: a download fails at once
+    # nbval ends kernels before they can tidy up, so what they unpack lies in here.
+    temporary = folder / "temporary"
+    temporary.mkdir()
     about = {
         "display_name": "Python alone",
         "language": "python",
@@ -44,6 +47,7 @@ def add_kernel(python: Path, folder: Path) -> None:
             "PYTHONPATH": "",
             "PYTHONNOUSERSITE": "1",
             **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), dead),
+            **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary)),
         },
     }
     place = folder / "kernels" / KERNEL

@@ -395,7 +395,11 @@ def first_of(inputs):
 
 
 @every_probe
-@pytest.mark.parametrize("inputs", [[torch.randn(6, 4)], (), {}, (1, "x"), None], ids=str)
+@pytest.mark.parametrize(
+    "inputs",
+    [[torch.randn(6, 4)], (), {}, (1, "x"), None],
+    ids=["list", "none", "no words", "a word", "None"],
+)
 def test_inputs_without_a_tensor_are_refused(inputs, name):
     match = r"^inputs must be a tensor, or a tuple or dict .*, got (list|tuple|dict|NoneType)$"
     with pytest.raises(TypeError, match=match):
@@ -429,7 +433,7 @@ def test_on_the_meta_device_there_are_shapes(name):
 
 
 @every_probe
-@pytest.mark.parametrize("model", [torch.sin, "resnet18", None], ids=str)
+@pytest.mark.parametrize("model", [torch.sin, "resnet18", None], ids=["function", "name", "None"])
 def test_a_model_is_a_module(name, model):
     match = r"^model must be a torch\.nn\.Module, got (builtin_function_or_method|str|NoneType)$"
     with pytest.raises(TypeError, match=match):

@@ -8,6 +8,7 @@ import pytest
 import torch
 from bench import record
 from notebooks import ROOT
+from PIL import Image
 from safetensors import safe_open
 from sklearn.datasets import load_digits
 
@@ -121,13 +122,16 @@ def test_it_comes_in_train_mode():
     assert weights.resnet8(weights="digits").training
 
 
-def test_the_code_on_the_page_runs(capsys):
+def test_the_code_on_the_page_runs(capsys, tmp_path, monkeypatch):
+    (tmp_path / "pictures").mkdir()
+    Image.new("RGB", (40, 30), "red").save(tmp_path / "pictures" / "red.png")
+    monkeypatch.chdir(tmp_path)
     page = (ROOT / "book" / "trained-weights.md").read_text(encoding="utf-8")
     page = page.partition("{include}")[0]
     blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     for block in blocks:
-        if "cifar10" in block:
+        if "data.cifar10" in block:
             try:
                 data.cifar10(download=False)
             except FileNotFoundError:
