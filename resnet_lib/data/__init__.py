@@ -10,8 +10,10 @@ from resnet_lib.data.loader import Batches, in_class_order
 from resnet_lib.data.pictures import read_picture
 from resnet_lib.data.records import read_record
 from resnet_lib.data.resized_crop import RandomResizedCrop
+from resnet_lib.data.shapes import SHAPES, draw_shape
 
 __all__ = [
+    "SHAPES",
     "SIZES",
     "Batches",
     "ColorJitter",
@@ -23,6 +25,7 @@ __all__ = [
     "RandomResizedCrop",
     "cifar10",
     "digits",
+    "draw_shape",
     "image_folder",
     "in_class_order",
     "read_picture",

@@ -114,6 +114,15 @@ def test_what_is_compiled_is_seen():
     torch.compiler.reset()
 
 
+def test_attention_is_counted_off_its_fast_path():
+    """The fast path is one operation, of which the flop counter knows nothing."""
+    layer, x = nn.TransformerEncoderLayer(4, 2, 8, batch_first=True).eval(), torch.randn(6, 5, 4)
+    with torch.no_grad(), operation_costs() as rows:
+        layer(x)
+    expected = 2 * sum(row.multiply_adds for row in layer_costs(layer, x))
+    assert sum(row.flops for row in rows) == expected > 0
+
+
 def test_nothing_to_see_is_an_error():
     with (
         pytest.raises(RuntimeError, match=r"must carry out an operation, got none$"),

@@ -9,7 +9,7 @@ from nbformat import NotebookNode
 from rules import Fault
 from rules.sameness import PREFIX
 
-KNOWN = ("nbval-ignore-output", "raises-exception", "photographs")
+KNOWN = ("hide-input", "nbval-ignore-output", "raises-exception", "photographs")
 NBVAL_COMMENT = re.compile(r"#\s*(NBVAL_\w+|PYTEST_VALIDATE_\w+)")
 
 
