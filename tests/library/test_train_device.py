@@ -116,14 +116,16 @@ def test_precision_of_another_device_is_single():
     ],
 )
 def test_precision_of_a_cpu_by_its_instructions(monkeypatch, usable, avx512_bf16, amx, expected):
-    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: usable)
+    monkeypatch.setattr(
+        torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: usable, raising=False
+    )
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
     assert pick_precision(torch.device("cpu")) == expected
 
 
 def test_a_pytorch_that_cannot_say_gets_single_precision(monkeypatch):
-    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True, raising=False)
     for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
         monkeypatch.delattr(torch.cpu, name)
     assert pick_precision(torch.device("cpu")) == "fp32"
