@@ -31,6 +31,7 @@ TEMPLATE = Path(__file__).with_name("first_cell.py")
 LINE = 120  # characters of base64
 LINK = re.compile(r"(?<![!\\])\[([^\[\]]+)\]\(([^()\s]+)\)")
 TITLE = re.compile(r"^# +(.+)$", re.MULTILINE)
+FOLDED = "hide-input"  # the tag by which MyST folds a cell's code
 
 
 def name_of(path: Path) -> str:
@@ -89,6 +90,8 @@ def _to_be_read(path: Path, root: Path, pages: str | None) -> NotebookNode:
         if cell.cell_type == "markdown":
             cell.source = relinked(cell.source, path, root, pages)
             continue
+        if FOLDED in cell.metadata.get("tags", []):
+            cell.metadata.update(_folded())
         cell.outputs = [_with_alt(output) for output in cell.outputs]
         for counted in (cell, *cell.outputs):
             if counted.get("execution_count"):
@@ -147,11 +150,15 @@ def _first_cell(needed: Carried) -> NotebookNode:
     code = TEMPLATE.read_text(encoding="utf-8").replace("# @title", "#@title")
     code = code.replace("PACKAGES", repr(needed.packages))
     code = code.replace("ZIP", _packed(needed.files))
-    # Folded in JupyterLab and VS Code, in Colab, and in books made with MyST.
-    folded = {"cellView": "form", "jupyter": {"source_hidden": True}, "tags": ["hide-input"]}
+    folded = {**_folded(), "tags": [FOLDED]}
     cell = v4.new_code_cell(code.rstrip("\n"), id=FIRST_CELL_ID, metadata=folded)
     cell.execution_count = 1
     return cell
+
+
+def _folded() -> dict:
+    """What folds a cell's code in Colab, and in JupyterLab and VS Code; it opens at a click."""
+    return {"cellView": "form", "jupyter": {"source_hidden": True}}
 
 
 def _packed(files: dict[str, Path]) -> str:

@@ -13,7 +13,7 @@ import safetensors
 import torch
 from carried import STAND_INS, carried
 from nbformat import v4
-from notebooks import ROOT, notebook_paths, read
+from notebooks import ROOT, notebook_paths, read, write
 from safetensors.torch import load, save
 from toy_book import ALT, code, notebook, picture, text, write_book
 
@@ -163,6 +163,18 @@ def test_first_cell_is_folded_and_valid(tmp_path):
     assert cell.source.startswith("#@title ")
     counts = [cell.execution_count for cell in made.cells if cell.cell_type == "code"]
     assert counts == list(range(1, len(counts) + 1))
+
+
+def test_a_cell_that_is_folded_on_its_page_is_folded_elsewhere(tmp_path):
+    path = write_book(tmp_path)
+    (tmp_path / "resnet_lib" / "__init__.py").touch()
+    book = read(path)
+    book.cells += [code("draw()", tags=("hide-input",)), code("shown()")]
+    write(book, path)
+    *_, folded, shown = alone.stand_alone(path, tmp_path).cells
+    assert folded.metadata["jupyter"] == {"source_hidden": True}
+    assert folded.metadata["cellView"] == "form"
+    assert not {"jupyter", "cellView"} & set(shown.metadata)
 
 
 # Text and pictures
