@@ -94,7 +94,7 @@ def test_each_network_leaves_a_record_and_its_weights(few, tmp_path, capsys):
 def test_a_stopped_run_goes_on_to_the_same_record(few, tmp_path, monkeypatch, capsys):
     whole, halved = tmp_path / "whole", tmp_path / "halved"
     assert degradation.main([*SMALL, *folders(whole)]) == 0
-    step, calls = train.loop.training_step, []
+    step, calls = train.training_step, []
 
     def stopped(*words):
         calls.append(1)
@@ -102,7 +102,7 @@ def test_a_stopped_run_goes_on_to_the_same_record(few, tmp_path, monkeypatch, ca
             raise KeyboardInterrupt("the run is kept")
         return step(*words)
 
-    monkeypatch.setattr(train.loop, "training_step", stopped)
+    monkeypatch.setattr("resnet_lib.train.epochs.training_step", stopped)
     assert degradation.main([*SMALL, *folders(halved)]) == 130
     assert "the run is kept" in capsys.readouterr().out
     assert degradation.main([*SMALL, *folders(halved)]) == 0

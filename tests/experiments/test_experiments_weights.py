@@ -126,7 +126,7 @@ def test_the_record_of_a_search_says_nothing_of_the_test_images(tmp_path):
 
 def test_a_stopped_run_goes_on(tmp_path, monkeypatch, capsys):
     words = [*DIGITS, "--epochs", "2", *folders(tmp_path)]
-    step, calls = train.loop.training_step, []
+    step, calls = train.training_step, []
 
     def stopped(*arguments):
         calls.append(1)
@@ -135,7 +135,7 @@ def test_a_stopped_run_goes_on(tmp_path, monkeypatch, capsys):
         return step(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(train.loop, "training_step", stopped)
+        patch.setattr("resnet_lib.train.epochs.training_step", stopped)
         assert trained_weights.main(words) == 130
     assert not list((tmp_path / "results").glob("*"))
     assert trained_weights.main([*words, "--epochs", "3"]) == 2
