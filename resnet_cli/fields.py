@@ -18,10 +18,13 @@ GROUPS = {
         *("optimizer", "learning_rate", "momentum", "nesterov", "weight_decay"),
         *("decay_norm_and_bias", "clip_norm"),
     ),
-    "schedule": ("epochs", "schedule", "warmup_epochs", "milestones", "gamma", "patience"),
+    "schedule": (
+        *("epochs", "schedule", "warmup_epochs", "milestones", "gamma", "patience"),
+        "keep_best",
+    ),
     "speed and memory": (
         *("precision", "channels_last", "compile", "micro_batches", "deterministic"),
-        "sync_batch_norm",
+        *("sync_batch_norm", "find_unused_parameters"),
     ),
     "regularisation and chance": ("label_smoothing", "ema_decay", "seed"),
 }
