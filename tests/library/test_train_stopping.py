@@ -9,10 +9,12 @@ import threading
 from pathlib import Path
 
 import pytest
+from torch.utils.data import DataLoader, Dataset
 from toy_training import batches, bits, cnn, held_out, interrupt, rows, trained
 
 from resnet_lib.data import Batches
 from resnet_lib.train import Checkpoints, TrainConfig, TrainState, epochs, interruption
+from resnet_lib.train.incoming import begun
 from resnet_lib.train.interruption import Stop
 
 BOTH = [signal.SIGINT, signal.SIGTERM]
@@ -275,6 +277,25 @@ def test_loader_that_fails_after_a_stop_does_not_cost_the_run(tmp_path):
     quiet.number = 0  # no signal: an error of the loader is an error
     with pytest.raises(RuntimeError, match="exited unexpectedly"):
         trained(train=quiet, checkpoints=Checkpoints(tmp_path / "quiet"))
+
+
+class Deaf(Dataset):
+    """Whether Ctrl-C is blocked where a sample is fetched."""
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, number):
+        return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a terminal's Ctrl-C goes to a process group")
+def test_workers_do_not_hear_ctrl_c_and_this_process_does():
+    (heard,) = begun(DataLoader(Deaf(), 2, num_workers=1))
+    assert heard.tolist() == [True, True]
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    with pytest.raises(KeyboardInterrupt):
+        interrupt()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a terminal's Ctrl-C goes to a process group")
