@@ -48,7 +48,7 @@ test: $(VENV)/test.stamp book/node_modules/test.stamp
 # All chapters and the library once more, as on a processor without AVX-512 and bf16, with two
 # threads; RESNET_ISA says so to tests/conftest.py.
 test-avx2: $(VENV)/test.stamp
-	RESNET_ISA=avx2 $(BIN)/python -m pytest $(PYTEST_ALL) tests/library chapters $(PYTEST_ARGS)
+	RESNET_ISA=avx2 $(BIN)/python -m pytest $(PYTEST_ALL) chapters tests/library $(PYTEST_ARGS)
 
 check: lint
 	$(BIN)/python book/_tools/execute.py --check
@@ -63,7 +63,7 @@ execute: $(VENV)/test.stamp
 # The notebooks of Part I as they stand alone, with the oldest PyTorch that pyproject.toml allows.
 oldest: $(VENV)/test.stamp $(OLDEST)/made.stamp
 	NOTEBOOK_PYTHON=$(CURDIR)/$(OLDEST)/bin/python $(BIN)/python -m pytest -n 2 --dist loadfile \
-	  --nbval --nbval-cell-timeout=300 $(PYTEST_ARGS) $(wildcard chapters/0[1-7]_*.ipynb) \
+	  --nbval --nbval-cell-timeout=1800 $(PYTEST_ARGS) $(wildcard chapters/0[1-7]_*.ipynb) \
 	  $(call or_explain,with the oldest PyTorch some outputs differ; they stand above.,Mend the library or the chapter; make execute and make test use the newest.)
 
 serve: book

@@ -2,7 +2,10 @@
 
 import pytest
 from alone_runs import AloneNotebook
+from instruction_sets import hold_down
 from nbval.plugin import IPyNbFile
+
+hold_down()
 
 
 @pytest.hookimpl(wrapper=True)

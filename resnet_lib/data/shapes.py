@@ -11,7 +11,7 @@ ARM = 0.3
 CROSS = [(1, ARM), (ARM, ARM), (ARM, 1), (-ARM, 1), (-ARM, ARM), (-1, ARM)]
 CROSS += [(-x, -y) for x, y in CROSS]
 # Angle and distance from the centre, of each corner.
-SHAPES = {
+SHAPES: dict[str, list[tuple[float, float]]] = {
     "circle": [(2 * pi * corner / 48, 1) for corner in range(48)],
     "cross": [(atan2(y, x), hypot(x, y)) for x, y in CROSS],
     "square": [(pi / 4 + pi / 2 * corner, 1) for corner in range(4)],

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import torch
-from instruction_sets import HELD_DOWN, TWO_THREADS
+from instruction_sets import HELD_DOWN, TWO_THREADS, hold_down
 
 ASK = """
 import json, torch
@@ -47,3 +47,17 @@ def test_this_run_is_held_down():
     assert torch.backends.cpu.get_cpu_capability() == CAPABILITY[os.environ["RESNET_ISA"]]
     assert not torch.ops.mkldnn._is_mkldnn_bf16_supported()
     assert os.environ["OMP_NUM_THREADS"] == "2"
+
+
+def test_an_unknown_processor_is_named(monkeypatch):
+    monkeypatch.setenv("RESNET_ISA", "avx3")
+    with pytest.raises(ValueError, match="RESNET_ISA must be one of avx2, sse4, got 'avx3'"):
+        hold_down()
+
+
+def test_without_a_word_there_is_one_thread_and_nothing_else(monkeypatch):
+    for name in ("RESNET_ISA", *HELD_DOWN["avx2"], *TWO_THREADS):
+        monkeypatch.delenv(name, raising=False)
+    before = dict(os.environ)
+    hold_down()
+    assert dict(os.environ) == before | {"OMP_NUM_THREADS": "1"}
