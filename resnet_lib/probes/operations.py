@@ -34,7 +34,7 @@ def operation_costs() -> Iterator[list[OperationCost]]:
     Flops are those of convolutions, matrix products and attention, as torch's flop counter has
     them; operations that only look at a tensor in another way (views) are left out. The memory
     that an operation takes for itself while it runs is not seen, and what is compiled runs as if
-    it were not.
+    it were not. The most memory that a step needs, for example::
 
         with probes.operation_costs() as rows:
             model(images)
