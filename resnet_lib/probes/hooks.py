@@ -32,7 +32,7 @@ def own_outputs(model: nn.Module) -> Iterator[nn.Module]:
     ("Output 0 of BackwardHookFunction is a view and is being modified inplace"). Here every module
     hands on a copy of its output, after its hooks have run, and modules that have an attribute
     `inplace` do not use it. Values and gradients are the same; the copies take time and memory,
-    which is why it is no setting of the networks. A compiled model runs uncompiled.
+    which is why it is no setting of the networks. A compiled model runs uncompiled. For example::
 
         with probes.own_outputs(model):
             handle = model.bn1.register_full_backward_hook(hook)
