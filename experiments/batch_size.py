@@ -125,11 +125,16 @@ def network_and_data(seed: int, batch: int) -> tuple[nn.Module, data.Batches, da
     """The network at its start, training batches, and all test images as one batch."""
     torch.manual_seed(seed)
     net, digits = nets.CifarResNet(DEPTH, in_channels=1), data.digits()
-    images, labels = digits.train_images, digits.train_labels
+    images, labels = digits.normalize(digits.train_images), digits.train_labels
     return (
         net,
         data.Batches(images, labels, batch, shuffle=True, seed=seed),
-        data.Batches(digits.test_images, digits.test_labels, len(digits.test_labels)),
+        data.Batches(
+            digits.test_images,
+            digits.test_labels,
+            len(digits.test_labels),
+            transform=digits.normalize,
+        ),
     )
 
 

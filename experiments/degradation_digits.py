@@ -60,14 +60,15 @@ def one_run(
     torch.manual_seed(seed)
     net = nets.CifarResNet(depth, in_channels=1, residual=kind == "residual")
     digits = data.digits()
-    batches = data.Batches(digits.train_images, digits.train_labels, BATCH, shuffle=True, seed=seed)
+    how = {"transform": digits.normalize, "seed": seed}
+    batches = data.Batches(digits.train_images, digits.train_labels, BATCH, shuffle=True, **how)
     config = train.TrainConfig(epochs=epochs, learning_rate=rate, seed=seed)
     try:
         history = train.fit(net, batches, config=config, world=CPU, progress=False)
     except train.NonFiniteLoss:
         return None, None
     torch.optim.swa_utils.update_bn(batches, net)
-    test = data.Batches(digits.test_images, digits.test_labels, 512)
+    test = data.Batches(digits.test_images, digits.test_labels, 512, **how)
     accuracies = history["train_accuracy"][-1], train.evaluate(net, test).accuracy
     training, tested = (round(100 * (1 - accuracy), 2) for accuracy in accuracies)
     return training, tested

@@ -100,7 +100,7 @@ def build(seed: int, depth: int, kind: str, norm: str, start: str) -> nn.Module:
 def probe(**case) -> dict:
     """Return the four measures of a network before training."""
     digits = data.digits()
-    images, labels = digits.train_images.double(), digits.train_labels
+    images, labels = digits.normalize(digits.train_images).double(), digits.train_labels
     net = build(**case).double()
     first = probes.layer_gradients(net, images[ONE], labels[ONE])
     second = probes.layer_gradients(net, images[OTHER], labels[OTHER])
@@ -153,13 +153,14 @@ def train(case: dict, optimizer_name: str, rate: float, epochs: int) -> dict[str
     Where the loss stops being finite, the epochs that are left have an error of 90.
     """
     digits = data.digits()
+    images = digits.normalize(digits.train_images)
     net = build(**case)
     optimizer = OPTIMIZERS[optimizer_name](net.parameters(), rate)
     errors, cosines = [], []
     for error in islice(digits_training.training_errors(net, optimizer, case["seed"]), epochs):
         errors.append(error)
         one, other = (
-            probes.layer_gradients(net, digits.train_images[batch], digits.train_labels[batch])
+            probes.layer_gradients(net, images[batch], digits.train_labels[batch])
             for batch in (ONE, OTHER)
         )
         cosines.append(mean_cosine(one, other))

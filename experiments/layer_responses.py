@@ -53,7 +53,8 @@ def measure(seed: int, depth: int, kind: str, epochs: int) -> dict:
 
 def responses(net: nn.Module) -> list[float]:
     """Standard deviation behind each batch norm, from the stem on, in train mode."""
-    batch = data.digits().train_images[:128]
+    digits = data.digits()
+    batch = digits.normalize(digits.train_images[:128])
     rows = probes.activation_statistics(net.train(), batch, nn.BatchNorm2d)
     return [round(row.std, 4) for row in rows]
 

@@ -49,7 +49,7 @@ PIXELS = {
 }
 NORMALISED = {
     "cifar10": "",
-    "digits": "; `data.digits()` gives them like that already",
+    "digits": "; `data.digits()` gives them as bytes, 255 full ink",
 }
 CARD = """\
 # {title}

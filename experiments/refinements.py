@@ -157,13 +157,10 @@ def loaders(
 ) -> tuple[data.Batches, data.Batches | None, data.Batches]:
     """Return training, validation and test batches; validation has the last training images."""
     digits = data.digits(test_fraction=TEST_FRACTION, seed=seed)
-    normalize = data.Normalize([digits.mean], [digits.std])
-    transform = nn.Sequential(*(AUGMENTATIONS[name]() for name in augment), normalize)
+    transform = nn.Sequential(*(AUGMENTATIONS[name]() for name in augment), digits.normalize)
 
     def batches(images: Tensor, labels: Tensor, size: int, shuffle: bool = False) -> data.Batches:
-        # Back to 0 for paper and 1 for ink, because augmentation comes before normalising.
-        pixels = images * digits.std + digits.mean
-        return data.Batches(pixels, labels, size, shuffle=shuffle, transform=transform, seed=seed)
+        return data.Batches(images, labels, size, shuffle=shuffle, transform=transform, seed=seed)
 
     images, labels = digits.train_images, digits.train_labels
     kept = len(images) - held_out

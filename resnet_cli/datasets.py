@@ -9,11 +9,9 @@ from torch import Tensor, nn
 from resnet_cli.errors import Failure, UsageError
 from resnet_cli.library_errors import in_words, refusal
 from resnet_cli.run_folder import DataFacts
-from resnet_cli.settings import DataSettings, TrainSettings
+from resnet_cli.settings import FOLDER_SIZE, DataSettings, TrainSettings
 from resnet_lib import data
 from resnet_lib.train import World
-
-FOLDER_SIZE = 64
 
 Part = tuple[Tensor, Tensor]  # images and labels
 
@@ -158,9 +156,6 @@ def fingerprint(images: data.ImageData) -> str:
     for pixels, labels in (
         parts[name] for name in ("train", "test", "validation") if name in parts
     ):
-        if pixels.is_floating_point():
-            # The last bits of fractions depend on the machine.
-            pixels = (pixels * 255).round().to(torch.uint8)
         found.update(str(tuple(pixels.shape)).encode())
         found.update(pixels.contiguous().numpy())
         found.update(labels.numpy())
@@ -171,7 +166,7 @@ def _load(settings: DataSettings) -> data.ImageData:
     name, size = settings.data, settings.size
     try:
         if name == "digits":
-            return _digits(8 if size is None else size)
+            return data.digits(8 if size is None else size)
         if name == "cifar10":
             return data.cifar10(settings.data_root)
         return data.image_folder(
@@ -184,21 +179,3 @@ def _load(settings: DataSettings) -> data.ImageData:
         if vars(error).get("argument") == "size":
             raise refusal(error) from None
         raise Failure(in_words(error)) from None
-
-
-def _digits(size: int) -> data.ImageData:
-    """Digits as they were before normalising, so that a shift brings in paper, not grey."""
-    found = data.digits(size)
-    raw = {
-        name: (getattr(found, name) * found.std + found.mean).clamp(0, 1)
-        for name in ("train_images", "test_images")
-    }
-    return data.ImageData(
-        raw["train_images"],
-        found.train_labels,
-        raw["test_images"],
-        found.test_labels,
-        tuple("0123456789"),
-        (found.mean,),
-        (found.std,),
-    )

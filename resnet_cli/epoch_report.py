@@ -7,11 +7,11 @@ from torch import nn
 
 from resnet_cli import run_folder
 from resnet_cli.datasets import Parts, parts_of
-from resnet_cli.machine import place, settled
+from resnet_cli.machine import place
 from resnet_cli.text import listed, percent, say, shape
 from resnet_cli.training_request import Training
 from resnet_lib import data
-from resnet_lib.train import Evaluation, History, World, tensorboard
+from resnet_lib.train import Evaluation, History, World, chosen_precision, tensorboard
 
 
 def announce(
@@ -34,7 +34,7 @@ def announce(
         where = f"{world.size} processes, each on {where}"
     if config.precision != "fp32":
         auto = " (auto)" if config.precision == "auto" else ""
-        where += f", {settled(config.precision, world.device)}{auto}"
+        where += f", {chosen_precision(config.precision, world.device)}{auto}"
     say(
         f"{settings.net}: {parameters:,} parameters",
         f"{settings.data}: {', '.join(counts)} images of {shape(parts.train[0].shape[1:])}",

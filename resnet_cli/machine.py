@@ -1,9 +1,8 @@
-"""Where it is computed: what --device and --precision take, and what `auto` took."""
+"""Where it is computed: what --device takes, and what `auto` took."""
 
 import torch
 
 from resnet_cli.errors import UsageError
-from resnet_lib.train import pick_precision
 
 DEVICES = {
     "cuda": (torch.cuda.is_available, "NVIDIA or AMD GPU"),
@@ -32,8 +31,3 @@ def place(device: torch.device, asked: str) -> str:
         threads = torch.get_num_threads()
         words += f", {threads} thread{'s' if threads > 1 else ''}"
     return words
-
-
-def settled(precision: str, device: torch.device) -> str:
-    """The number format; for `auto`, the one that it takes on this device."""
-    return pick_precision(device) if precision == "auto" else precision

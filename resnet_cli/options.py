@@ -9,7 +9,14 @@ from resnet_cli.command_words import PROGRAM
 from resnet_cli.config_options import GROUPS, add_fields, number, whole
 from resnet_cli.errors import EXIT_STATUS, USAGE
 from resnet_cli.help_texts import ABOUT, EXAMPLES, USAGES
-from resnet_cli.settings import BATCH_SIZE, FOLDER_BATCH_SIZE, PARTS, PredictSettings, TrainSettings
+from resnet_cli.settings import (
+    BATCH_SIZE,
+    FOLDER_BATCH_SIZE,
+    FOLDER_SIZE,
+    PARTS,
+    PredictSettings,
+    TrainSettings,
+)
 from resnet_lib import __version__
 from resnet_lib.console import printable
 from resnet_lib.names import NAMES, split_name
@@ -195,7 +202,7 @@ def _add_trained(add, brings: str) -> None:
 def _add_data(add, batch_size: str) -> None:
     add("--size", type=whole, metavar="PIXELS",
         help="side of the images; digits: 8, 16 or 32, default 8; a folder: from 8 on, default "
-        "that of the weights, else 64")
+        f"that of the weights, else {FOLDER_SIZE}")
     add("--data-root", metavar="DIR",
         help="for cifar10: folder that holds it, or is to hold it; default: the environment "
         "variable RESNET_LIB_DATA, else the user's cache")

@@ -16,6 +16,7 @@ IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 BATCH_SIZE = 128
 # What trains small folders well; experiments/own_pictures.py compares.
 FOLDER_BATCH_SIZE = 32
+FOLDER_SIZE = 64
 FOLDER_CONFIG = {"epochs": 30, "learning_rate": 0.025, "weight_decay": 5e-4}
 FOLDER_WARMUP = 0.1  # share of the epochs
 PARTS = ("test", "validation", "train", "all")

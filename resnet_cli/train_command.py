@@ -21,7 +21,7 @@ from resnet_cli.training_request import Training, require_validation
 from resnet_lib import data
 from resnet_lib.nets import add_dropout, by_name
 from resnet_lib.train import Checkpoints, World, evaluate, fit, join
-from resnet_lib.weights import WeightsMismatch, load_weights, save_weights
+from resnet_lib.weights import WeightsMismatch, load_weights, read_card, save_weights
 
 
 class Loaders(NamedTuple):
@@ -40,8 +40,9 @@ def train(asked: Training) -> None:
         world = join_world(stack, asked.settings.device)
         if asked.config.sync_batch_norm and world.device.type != "cuda":
             raise UsageError(f"argument --sync-batch-norm: needs GPUs, got {world.device.type}")
+        asked = _sized(asked)
         images = datasets.load(asked.settings, world)
-        about = _facts(asked, images)
+        about = _checked_facts(asked, images)
         parts = datasets.split(images, asked.settings.validation)
         if parts.judge == "test":
             require_validation(asked.config)
@@ -68,7 +69,16 @@ def join_world(stack: ExitStack, device: str) -> World:
         raise UsageError(f"argument --device: {error}") from None
 
 
-def _facts(asked: Training, images: data.ImageData) -> DataFacts:
+def _sized(asked: Training) -> Training:
+    """With pictures as large as those that the weights to start from were trained on."""
+    settings = asked.settings
+    if settings.weights is None or settings.size is not None or not settings.of_folder:
+        return asked
+    image = read_card(trained.path_of(settings.net, settings.weights)).image
+    return replace(asked, settings=replace(settings, size=image[-1])) if image else asked
+
+
+def _checked_facts(asked: Training, images: data.ImageData) -> DataFacts:
     """What the run says of its data; of a run that goes on, if these are the same data."""
     about = datasets.describe(images, asked.settings)
     if asked.kept is None:

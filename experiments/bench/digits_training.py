@@ -22,7 +22,7 @@ def training_errors(net: nn.Module, optimizer: torch.optim.Optimizer, seed: int)
     them once. A loss that is not finite ends the training.
     """
     digits = data.digits()
-    images, labels = digits.train_images, digits.train_labels
+    images, labels = digits.normalize(digits.train_images), digits.train_labels
     order = torch.Generator().manual_seed(seed)
     while True:
         wrong = 0

@@ -3,7 +3,7 @@
 from resnet_lib.data.augment import Normalize, RandomCrop, RandomFlip
 from resnet_lib.data.cifar import cifar10
 from resnet_lib.data.color import ColorJitter
-from resnet_lib.data.digits import SIZES, Digits, digits
+from resnet_lib.data.digits import SIZES, digits
 from resnet_lib.data.folder import image_folder
 from resnet_lib.data.image_data import ImageData
 from resnet_lib.data.loader import Batches, in_class_order
@@ -17,7 +17,6 @@ __all__ = [
     "SIZES",
     "Batches",
     "ColorJitter",
-    "Digits",
     "ImageData",
     "Normalize",
     "RandomCrop",

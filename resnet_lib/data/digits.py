@@ -1,42 +1,21 @@
 """Handwritten digits, which scikit-learn brings along: data without a download."""
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from resnet_lib.arguments import check_choice, check_number, check_whole
+from resnet_lib.data.image_data import ImageData, channel_statistics
 
 SIZES = (8, 16, 32)
+FULL_INK = 16  # how the set counts it
 
 
-@dataclass(frozen=True, eq=False)  # == of tensors has no single truth value
-class Digits:
-    """Handwritten digits, split and normalised.
-
-    Attributes:
-        train_images: (N, 1, size, size) float32, mean 0 and standard deviation 1 over all pixels.
-        train_labels: (N,) int64, 0 to 9.
-        test_images: as `train_images`, normalised with the training set's mean and deviation.
-        test_labels: as `train_labels`.
-        mean: mean of the training pixels before normalising, where 0 is paper and 1 full ink.
-        std: their standard deviation.
-    """
-
-    train_images: Tensor
-    train_labels: Tensor
-    test_images: Tensor
-    test_labels: Tensor
-    mean: float
-    std: float
-
-
-def digits(size: int = 8, *, test_fraction: float = 0.2, seed: int = 0) -> Digits:
+def digits(size: int = 8, *, test_fraction: float = 0.2, seed: int = 0) -> ImageData:
     """Load the 1,797 handwritten digits of Alpaydin and Kaynak 1998, as scikit-learn ships them.
 
-    They are the test part of the UCI set "Optical Recognition of Handwritten Digits". The split
-    keeps the share of each class and depends on `seed` alone.
+    They are the test part of the UCI set "Optical Recognition of Handwritten Digits". The images
+    have one channel, in which 0 is paper and 255 full ink. The split keeps the share of each class
+    and depends on `seed` alone.
 
     Args:
         size: side of the images in pixels: 8 (as stored), 16 or 32 (bilinear enlargement).
@@ -54,13 +33,21 @@ def digits(size: int = 8, *, test_fraction: float = 0.2, seed: int = 0) -> Digit
     from sklearn.model_selection import train_test_split
 
     stored = load_digits()
-    images = torch.tensor(stored.images, dtype=torch.float32)[:, None] / 16  # (1797, 1, 8, 8)
+    counts = torch.tensor(stored.images, dtype=torch.float32)[:, None]  # (1797, 1, 8, 8)
     labels = torch.tensor(stored.target, dtype=torch.int64)
     if size != 8:
-        images = F.interpolate(images, size=(size, size), mode="bilinear")
+        counts = F.interpolate(counts, size=(size, size), mode="bilinear")
+    images = (counts * 255 / FULL_INK).round().to(torch.uint8)
     train, test = train_test_split(
         range(len(labels)), test_size=test_fraction, random_state=seed, stratify=stored.target
     )
-    mean, std = images[train].mean(), images[train].std()
-    images = (images - mean) / std
-    return Digits(images[train], labels[train], images[test], labels[test], mean.item(), std.item())
+    mean, std = channel_statistics(images[train])
+    return ImageData(
+        train_images=images[train],
+        train_labels=labels[train],
+        test_images=images[test],
+        test_labels=labels[test],
+        classes=tuple(map(str, range(10))),
+        mean=mean,
+        std=std,
+    )

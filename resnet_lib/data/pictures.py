@@ -19,7 +19,7 @@ FORMATS = (
     *("AVIF", "BMP", "GIF", "HEIF", "ICO", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF"),
     "WEBP",
 )
-GROUND = "white"
+GROUND = 255  # white
 
 
 def read_picture(source: "str | os.PathLike | Image.Image", size: int, channels: int = 3) -> Tensor:
@@ -134,7 +134,7 @@ def _square(opened: Image.Image, size: int, channels: int) -> Tensor:
     if "transparency" in picture.info or picture.mode in ("LA", "PA", "RGBA", "La", "RGBa"):
         # The colour under what is transparent is any, most often black.
         shown = picture.convert("RGBA")
-        picture = Image.new("RGB", picture.size, GROUND)
+        picture = Image.new("RGB", picture.size, (GROUND,) * 3)
         picture.paste(shown, mask=shown.getchannel("A"))
     picture = picture.convert("RGB" if channels == 3 else "L")
     square = np.array(ImageOps.fit(picture, (size, size), Image.Resampling.BILINEAR))
@@ -154,5 +154,5 @@ def _in_eight_bits(picture: Image.Image, file_format: str | None) -> Image.Image
         raise ValueError("pixels of 16 bits, none above 255, would all be black: save 8 bits")
     grey = (deep >> 8).astype(np.uint8)
     if "transparency" in picture.info:  # the one value that is not to be seen
-        grey[deep == picture.info["transparency"]] = 255
+        grey[deep == picture.info["transparency"]] = GROUND
     return Image.fromarray(grey)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from resnet_lib.train.evaluation import Evaluation, eval_mode, evaluate
     from resnet_lib.train.history import History, tensorboard
     from resnet_lib.train.loop import fit
+    from resnet_lib.train.non_finite import NonFiniteLoss
     from resnet_lib.train.objective import Loss, Objective
     from resnet_lib.train.optimisation import (
         ONE_CYCLE_END,
@@ -22,7 +23,13 @@ if TYPE_CHECKING:
         one_cycle,
         parameter_groups,
     )
-    from resnet_lib.train.precision import DTYPES, autocast, chosen_precision, widened
+    from resnet_lib.train.precision import (
+        DTYPES,
+        autocast,
+        chosen_precision,
+        pick_precision,
+        widened,
+    )
     from resnet_lib.train.processes import (
         PATIENCE,
         World,
@@ -30,9 +37,7 @@ if TYPE_CHECKING:
         join,
         moved,
         pick_device,
-        pick_precision,
     )
-    from resnet_lib.train.soundness import NonFiniteLoss
     from resnet_lib.train.state import TrainState
     from resnet_lib.train.step import training_step
 
@@ -102,7 +107,7 @@ _HOMES = {
         "one_cycle",
         "parameter_groups",
     ),
-    "precision": ("DTYPES", "autocast", "chosen_precision", "widened"),
+    "precision": ("DTYPES", "autocast", "chosen_precision", "pick_precision", "widened"),
     "processes": (
         "PATIENCE",
         "World",
@@ -110,9 +115,8 @@ _HOMES = {
         "join",
         "moved",
         "pick_device",
-        "pick_precision",
     ),
-    "soundness": ("NonFiniteLoss",),
+    "non_finite": ("NonFiniteLoss",),
     "state": ("TrainState",),
     "step": ("training_step",),
 }

@@ -19,8 +19,8 @@ from resnet_lib.train.interruption import (
     kept_if_stopped,
     runs_behind,
 )
-from resnet_lib.train.loaders import ClassOrder
-from resnet_lib.train.soundness import not_finite, require_finite, warn_if_exploded
+from resnet_lib.train.loader_checks import ClassOrder
+from resnet_lib.train.non_finite import not_finite, require_finite, warn_if_exploded
 from resnet_lib.train.state import TrainState
 from resnet_lib.train.step import training_step
 

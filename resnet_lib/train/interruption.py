@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 
 from resnet_lib.train.checkpoint import Checkpoints
-from resnet_lib.train.soundness import require_finite
+from resnet_lib.train.non_finite import require_finite
 from resnet_lib.train.state import TrainState
 
 __all__ = ["Stop", "keep", "kept_if_stopped", "resume", "runs_behind", "stopped"]

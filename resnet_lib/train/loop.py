@@ -13,7 +13,7 @@ from resnet_lib.train.counting import Metrics
 from resnet_lib.train.epochs import Batches, Epochs
 from resnet_lib.train.history import History
 from resnet_lib.train.interruption import Stop, resume, stopped
-from resnet_lib.train.loaders import check_loaders, number_of, warn_of_unequal_resume
+from resnet_lib.train.loader_checks import check_loaders, number_of, warn_of_unequal_resume
 from resnet_lib.train.objective import Loss
 from resnet_lib.train.optimisation import Schedule
 from resnet_lib.train.processes import World, pick_device

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from resnet_lib.train.incoming import begun, check_labels, pair
+from resnet_lib.train.unpacking import begun, check_labels, pair
 
 __all__ = ["Loss", "Objective"]
 

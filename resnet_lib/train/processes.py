@@ -12,7 +12,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-__all__ = ["PATIENCE", "World", "device_of", "join", "moved", "pick_device", "pick_precision"]
+__all__ = ["PATIENCE", "World", "device_of", "join", "moved", "pick_device"]
 
 #: How long a process waits for the others: process 0 may be reading a large folder of pictures.
 PATIENCE = timedelta(hours=1)
@@ -37,29 +37,6 @@ def pick_device(name: str = "auto") -> torch.device:
             f"device must be auto, cpu or one that PyTorch finds here, got {name!r} ({reason})"
         ) from None
     return device
-
-
-def pick_precision(device: torch.device) -> str:
-    """The faster of "fp32" and "bf16" on that device, by what its instructions are.
-
-    "bf16" on an NVIDIA GPU from compute capability 8.0 (Ampere) up, and on an x86 CPU with
-    avx512_bf16 or AMX. Everywhere else "fp32": PyTorch computes in bf16 there too, but converts
-    number by number, and a step takes many times as long.
-    """
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp32"
-    return "bf16" if device.type == "cpu" and _cpu_has_bf16() else "fp32"
-
-
-def _cpu_has_bf16() -> bool:
-    # PyTorch has no public question for it. Not every version and build knows these; one that
-    # does not know them is answered with no, which costs time at most.
-    try:
-        usable = torch.ops.mkldnn._is_mkldnn_bf16_supported()  # ONEDNN_MAX_CPU_ISA can forbid it
-    except (AttributeError, RuntimeError):
-        return False
-    kinds = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return usable and any(getattr(torch.cpu, kind, bool)() for kind in kinds)
 
 
 def device_of(model: nn.Module) -> torch.device:

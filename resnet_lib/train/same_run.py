@@ -1,4 +1,4 @@
-"""What must be the same for a run to go on: settings, data, network."""
+"""What must be the same for a run to go on: settings, number of batches, network."""
 
 from dataclasses import asdict
 from typing import Any

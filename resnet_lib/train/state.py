@@ -222,7 +222,7 @@ class TrainState:
         require_same_settings(tree["config"], self.config, done, own_schedule)
         given = {"loss": named(self.objective.loss)} | self.course.described()
         require_same("parts of your own", tree.get("given", {}), given)
-        require_same("data", {"batches": tree["batches"]}, {"batches": self.batches})
+        require_same("batches", {"number": tree["batches"]}, {"number": self.batches})
         require_same("weights", tree["network"], described(self.model))
 
     def _lay_out_as_parameters(self) -> None:

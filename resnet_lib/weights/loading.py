@@ -10,7 +10,7 @@ from torchvision.models import WeightsEnum
 
 from resnet_lib.blocks import PadShortcut
 from resnet_lib.nets import by_name
-from resnet_lib.weights import fitting
+from resnet_lib.weights import mismatch
 from resnet_lib.weights.cards import ModelCard, check_function, read_card
 from resnet_lib.weights.reading import NestedWeights, read_weights
 
@@ -80,19 +80,19 @@ def load_weights(
         read = read_weights(source, entry)
     except NestedWeights as error:
         raise _nested(model, error, rename, leave_out) from None
-    given = fitting.rename_all(read, rename)
+    given = mismatch.rename_all(read, rename)
     left_out = [
         name
         for name in dict.fromkeys([*own, *given])
-        if any(fitting.is_in(name, part) for part in leave_out)
+        if any(mismatch.is_in(name, part) for part in leave_out)
     ]
     for part in leave_out:
-        if not any(fitting.is_in(name, part) for name in left_out):
+        if not any(mismatch.is_in(name, part) for name in left_out):
             raise ValueError(f"leave_out names {part!r}, which is in neither model nor source")
     kept = {name: tensor for name, tensor in given.items() if name not in left_out}
     wanted = {name: tensor for name, tensor in own.items() if name not in left_out}
-    if faults := fitting.faults(wanted, kept):
-        proposal = fitting.propose(own, read, rename, leave_out)
+    if faults := mismatch.faults(wanted, kept):
+        proposal = mismatch.propose(own, read, rename, leave_out)
         message = " ".join(["source does not fit the model.", *faults])
         raise _mismatch(model, message, proposal and {"entry": entry, **proposal})
     if isinstance(source, str | Path):
@@ -145,7 +145,7 @@ def _nested(
     """The error, with the entry that fits the model best, and how it would load."""
     ways = []
     for entry, given in error.found.items():
-        proposal = fitting.propose(model.state_dict(), given, rename, leave_out)
+        proposal = mismatch.propose(model.state_dict(), given, rename, leave_out)
         if proposal is not None:
             ways.append({"entry": entry, **proposal})
     ways.sort(key=lambda way: len(way["leave_out"]))  # of equals the first stays first
@@ -160,7 +160,7 @@ def _mismatch(model: nn.Module, fault: str, proposal: dict[str, Any] | None) -> 
     advice = f" It loads with load_weights({', '.join(['model', 'source', *arguments])})."
     if list(proposal) == ["leave_out"]:
         names = list(model.state_dict())
-        own = [p for p in proposal["leave_out"] if any(fitting.is_in(n, p) for n in names)]
+        own = [p for p in proposal["leave_out"] if any(mismatch.is_in(n, p) for n in names)]
         kept = f" and keeps the model's own {', '.join(own)}" if own else ""
         advice = f" {arguments[0]} loads the rest{kept}."
     if "rename" in proposal:

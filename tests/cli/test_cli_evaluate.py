@@ -58,7 +58,9 @@ def test_a_run_is_evaluated_as_it_was_at_its_end(run):
 
 def test_the_numbers_are_those_of_the_library(run):
     digits = data.digits()
-    expected = train.evaluate(net_of(run), [(digits.test_images, digits.test_labels)])
+    expected = train.evaluate(
+        net_of(run), [(digits.normalize(digits.test_images), digits.test_labels)]
+    )
     images, loss, accuracy = numbers(done("evaluate", "--run", run))
     assert images == expected.samples
     assert loss == pytest.approx(expected.loss, abs=1e-4)
@@ -69,7 +71,7 @@ def test_the_table_has_each_class(run):
     lines = done("evaluate", "--run", run, "--per-class").splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("class "))
     digits = data.digits()
-    guesses = net_of(run)(digits.test_images).argmax(1)
+    guesses = net_of(run)(digits.normalize(digits.test_images)).argmax(1)
     assert len(lines[start + 1 :]) == 10
     for label, line in enumerate(lines[start + 1 :]):
         own = digits.test_labels == label
@@ -158,7 +160,7 @@ def test_an_unfinished_run_is_evaluated_at_its_newest_checkpoint(
     else:
         net.load_state_dict(state["model"])
     digits = data.digits()
-    expected = train.evaluate(net, [(digits.test_images, digits.test_labels)])
+    expected = train.evaluate(net, [(digits.normalize(digits.test_images), digits.test_labels)])
     assert numbers(text)[1] == pytest.approx(expected.loss, abs=1e-4)
 
 
@@ -262,7 +264,7 @@ def test_the_size_travels_with_the_weights(tmp_path, pets):
 
 def test_confusion_and_top5_are_counted_right(run):
     digits = data.digits()
-    scores = net_of(run)(digits.test_images)
+    scores = net_of(run)(digits.normalize(digits.test_images))
     text = done("evaluate", "--run", run, "--confusion")
     best = scores.topk(5).indices
     wrong = 1 - (best == digits.test_labels[:, None]).any(1).double().mean().item()

@@ -375,10 +375,13 @@ def test_a_run_is_of_its_kind_and_depth_and_judged_with_new_statistics(kind, mon
     blocks = [module for module in net.modules() if isinstance(module, BasicBlock)]
     assert [block.residual for block in blocks] == [kind == "residual"] * 6
     digits = data.digits()
+    normalize = digits.normalize
     torch.optim.swa_utils.update_bn(
-        data.Batches(digits.train_images, digits.train_labels, 1437), net
+        data.Batches(digits.train_images, digits.train_labels, 1437, transform=normalize), net
     )
-    found = train.evaluate(net, data.Batches(digits.test_images, digits.test_labels, 90))
+    found = train.evaluate(
+        net, data.Batches(digits.test_images, digits.test_labels, 90, transform=normalize)
+    )
     # The statistics are the mean over batches in the script, over all images at once here.
     assert tested == pytest.approx(100 * (1 - found.accuracy), abs=6)
 

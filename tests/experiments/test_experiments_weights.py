@@ -71,10 +71,11 @@ def test_the_record_has_what_was_trained(tmp_path, capsys):
     net = nets.CifarResNet(8, in_channels=1)
     load_weights(net, weights)
     digits = data.digits()
-    found = train.evaluate(net, data.Batches(digits.test_images, digits.test_labels, 90))
+    images = digits.normalize(digits.test_images)
+    found = train.evaluate(net, data.Batches(images, digits.test_labels, 90))
     assert end["test_error"] == pytest.approx(100 * (1 - found.accuracy), abs=1e-3)
     with torch.no_grad():
-        right = net.eval()(digits.test_images).argmax(dim=1) == digits.test_labels
+        right = net.eval()(images).argmax(dim=1) == digits.test_labels
     assert end["correct_of_first"] == right.sum()
     by_class = {
         str(name): 100 * (1 - right[digits.test_labels == name].float().mean().item())

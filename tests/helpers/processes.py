@@ -43,7 +43,7 @@ def network(kind="batch norm", seed=0):
 
 def one_batch(count=32):
     digits = data.digits()
-    return digits.train_images[:count], digits.train_labels[:count]
+    return digits.normalize(digits.train_images[:count]), digits.train_labels[:count]
 
 
 def update(kind, world, micro_batches=1, count=32, clip_norm=None):
@@ -74,10 +74,12 @@ def loaders(world, kind=data.Batches, images=IMAGES):
             digits.train_labels[:images],
             32,
             shuffle=True,
-            transform=data.RandomCrop(1),
+            transform=torch.nn.Sequential(data.RandomCrop(1), digits.normalize),
             share=share,
         ),
-        data.Batches(digits.test_images[last], digits.test_labels[last], 32, share=share),
+        data.Batches(
+            digits.normalize(digits.test_images[last]), digits.test_labels[last], 32, share=share
+        ),
     )
 
 
@@ -96,7 +98,7 @@ def run(world, folder, config=CONFIG, kind=data.Batches):
 
 def evaluation(net, count, world):
     digits, share = data.digits(), (world.rank, world.size)
-    images, labels = digits.test_images[:count], digits.test_labels[:count]
+    images, labels = digits.normalize(digits.test_images[:count]), digits.test_labels[:count]
     found = train.evaluate(net, data.Batches(images, labels, 16, share=share), world=world)
     return [found.loss, found.accuracy, found.samples]
 

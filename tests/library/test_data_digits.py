@@ -14,9 +14,9 @@ from sklearn.datasets import load_digits
 from resnet_lib.data import SIZES, digits
 
 
-def stored(images, data):
+def stored(images):
     """Back to what scikit-learn stores: ink from 0 to 16."""
-    return (images[:, 0].double().numpy() * data.std + data.mean) * 16
+    return images[:, 0].double().numpy() / 255 * 16
 
 
 def doubled(images):
@@ -31,9 +31,9 @@ def doubled(images):
 def test_split_is_complete_and_disjoint(fraction, tests):
     data = digits(test_fraction=fraction)
     assert len(data.test_labels) == tests
-    images = np.concatenate([stored(data.train_images, data), stored(data.test_images, data)])
+    images = np.concatenate([stored(data.train_images), stored(data.test_images)])
     labels = np.concatenate([data.train_labels, data.test_labels])
-    np.testing.assert_allclose(images, images.round(), atol=1e-4)
+    np.testing.assert_allclose(images, images.round(), atol=0.5 * 16 / 255)
     source = load_digits()
     found, expected = (
         sorted(zip(map(bytes, pictures.astype(np.uint8)), targets.tolist(), strict=True))
@@ -51,31 +51,29 @@ def test_split_keeps_the_share_of_each_class(seed, fraction):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_images_are_normalised_by_the_training_part(size):
+def test_images_are_bytes_with_mean_and_deviation_of_the_training_part(size):
     data = digits(size)
-    train, test = (images.double().numpy() for images in (data.train_images, data.test_images))
-    assert train.shape == (1437, 1, size, size)
-    assert test.shape == (360, 1, size, size)
-    assert data.train_images.dtype == data.test_images.dtype == torch.float32
+    assert data.train_images.shape == (1437, 1, size, size)
+    assert data.test_images.shape == (360, 1, size, size)
+    assert data.train_images.dtype == data.test_images.dtype == torch.uint8
     assert data.train_labels.dtype == data.test_labels.dtype == torch.int64
-    assert train.mean() == pytest.approx(0, abs=1e-5)
-    assert train.std(ddof=1) == pytest.approx(1, abs=1e-5)
-    raw = stored(data.train_images, data) / 16
-    assert raw.mean() == pytest.approx(data.mean, abs=1e-5)
-    assert raw.std(ddof=1) == pytest.approx(data.std, abs=1e-5)
-    ink = stored(data.test_images, data) / 16  # by the same mean and deviation: 0 is paper again
-    assert ink.min() == pytest.approx(0, abs=1e-5)
-    assert ink.max() == pytest.approx(1, abs=1e-5)
-    assert isinstance(data.mean, float)
-    assert isinstance(data.std, float)
+    assert data.classes == tuple("0123456789")
+    assert (data.test_images.min(), data.test_images.max()) == (0, 255)
+    pixels = data.train_images.double().numpy() / 255
+    assert data.mean == (pytest.approx(pixels.mean()),)
+    assert data.std == (pytest.approx(pixels.std()),)
+    normal = data.normalize(data.train_images)
+    assert normal.mean().item() == pytest.approx(0, abs=1e-5)
+    assert normal.std().item() == pytest.approx(1, abs=1e-3)
 
 
 def test_enlargement_is_bilinear_and_leaves_the_split_alone():
     small, large = digits(8), digits(16)
     assert torch.equal(small.train_labels, large.train_labels)
     assert torch.equal(small.test_labels, large.test_labels)
-    expected = doubled(stored(small.test_images, small))
-    np.testing.assert_allclose(stored(large.test_images, large), expected, atol=1e-3)
+    expected = doubled(stored(small.test_images))
+    # Each of the two was rounded to a whole byte.
+    np.testing.assert_allclose(stored(large.test_images), expected, atol=1.001 * 16 / 255)
 
 
 def test_split_is_the_same_on_every_machine():
@@ -114,7 +112,7 @@ def test_no_network_is_needed(monkeypatch):
 def test_digits_cannot_be_swapped_and_can_be_compared():
     data = digits()
     with pytest.raises(FrozenInstanceError):
-        data.mean = 0.0
+        data.mean = (0.0,)
     assert data == data
     assert data != digits()
 

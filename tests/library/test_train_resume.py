@@ -316,7 +316,7 @@ def test_other_precision_of_the_weights_is_refused(tmp_path):
 @pytest.mark.parametrize(("size", "number"), [(4, 6), (11, 2), (22, 1)])
 def test_other_number_of_batches_is_refused(tmp_path, size, number):
     checkpoints = begun(tmp_path)
-    with pytest.raises(CheckpointError, match=f"other data: batches was 3, is {number}"):
+    with pytest.raises(CheckpointError, match=f"other batches: number was 3, is {number}"):
         trained(TrainConfig(epochs=2), train=batches(size=size), checkpoints=checkpoints)
 
 

@@ -14,8 +14,8 @@ from toy_training import batches, bits, cnn, held_out, interrupt, rows, trained
 
 from resnet_lib.data import Batches
 from resnet_lib.train import Checkpoints, TrainConfig, TrainState, epochs, interruption
-from resnet_lib.train.incoming import begun
 from resnet_lib.train.interruption import Stop
+from resnet_lib.train.unpacking import begun
 
 BOTH = [signal.SIGINT, signal.SIGTERM]
 

@@ -222,7 +222,7 @@ def test_entry_that_is_not_there(entry):
     ],
 )
 def test_rename_replaces_whole_parts_one_after_the_other(rename, name, new):
-    from resnet_lib.weights.fitting import renamed
+    from resnet_lib.weights.mismatch import renamed
 
     assert renamed(name, rename) == new
 

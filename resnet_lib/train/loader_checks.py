@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from resnet_lib.train import random_numbers
-from resnet_lib.train.incoming import begun, pair
 from resnet_lib.train.precision import autocast
 from resnet_lib.train.processes import World, moved
 from resnet_lib.train.state import TrainState
+from resnet_lib.train.unpacking import begun, pair
 
 __all__ = ["ClassOrder", "check_loaders", "number_of", "warn_of_unequal_resume"]
 

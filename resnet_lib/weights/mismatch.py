@@ -1,4 +1,7 @@
-"""What does not fit between a model and a state dict, and with which arguments it would."""
+"""What does not fit between a model and a state dict, and with which arguments it would.
+
+Beginnings that a wrapper put before all names, as `module.` and `_orig_mod.`, are among that.
+"""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
