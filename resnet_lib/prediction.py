@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import torch
 from PIL import Image
@@ -20,8 +20,8 @@ from resnet_lib.data.pictures import is_picture, read_pictures
 
 __all__ = ["Card", "Prediction", "predict"]
 
-Picture = str | os.PathLike | Image.Image | Tensor
-Named = Iterator[tuple[str, Picture]]
+Picture: TypeAlias = "str | os.PathLike | Image.Image | Tensor"
+Named: TypeAlias = "Iterator[tuple[str, Picture]]"
 
 
 class Card(Protocol):

@@ -13,7 +13,7 @@ from resnet_lib.probes.precision import exact_copies
 from resnet_lib.probes.running import preserved, undisturbed, unwrapped
 from resnet_lib.probes.watching import layers, named, observe
 
-WITHOUT_MULTIPLY_ADDS = nn.Embedding | nn.EmbeddingBag | nn.LayerNorm
+WITHOUT_MULTIPLY_ADDS = (nn.Embedding, nn.EmbeddingBag, nn.LayerNorm)
 """Layers whose weights may have two dimensions and are no factors of a matrix product."""
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from resnet_lib.probes.inputs import check_inputs, first_tensor, run
 from resnet_lib.probes.running import undisturbed
 
-CONTAINERS = nn.ModuleList | nn.ModuleDict | nn.ParameterList | nn.ParameterDict
+CONTAINERS = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 """What holds layers or weights, and is never called."""
 
 MOST_NAMED = 8

@@ -1,6 +1,7 @@
 """The parts of the book's Sphinx extension, without building."""
 
 import json
+import subprocess
 import sys
 
 import pytest
@@ -9,6 +10,29 @@ from building import ROOT
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
 from book_ext import assets, bundle, images, page_foot, repository
+
+
+AS_AUTODOC = """
+import importlib, pkgutil, sys
+import yaml
+from sphinx.ext.autodoc.mock import mock
+sys.path[:0] = [".", "book/_ext"]
+from book_ext.api import LibraryFinder
+sys.meta_path.insert(0, LibraryFinder)
+settings = yaml.safe_load(open("_config.yml", encoding="utf-8"))["sphinx"]["config"]
+with mock(settings["autodoc_mock_imports"]):
+    for package in map(importlib.import_module, ("resnet_lib", "resnet_checks")):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+"""
+
+
+def test_the_api_can_be_read_where_pytorch_is_not_installed():
+    """As `make book` does, which installs neither PyTorch nor what else the library needs."""
+    run = [sys.executable, "-c", AS_AUTODOC]
+    ended = subprocess.run(run, cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
 
 
 @pytest.mark.parametrize(
