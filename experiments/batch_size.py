@@ -130,10 +130,7 @@ def network_and_data(seed: int, batch: int) -> tuple[nn.Module, data.Batches, da
         net,
         data.Batches(images, labels, batch, shuffle=True, seed=seed),
         data.Batches(
-            digits.test_images,
-            digits.test_labels,
-            len(digits.test_labels),
-            transform=digits.normalize,
+            digits.normalize(digits.test_images), digits.test_labels, len(digits.test_labels)
         ),
     )
 
