@@ -63,7 +63,9 @@ def one_run(pictures: int, augmented: bool, seed: int, steps: int) -> tuple[floa
     normalize = data.Normalize(*channel_statistics(images))
     chances = (data.RandomFlip(), data.RandomCrop(2)) if augmented else ()
     transform = nn.Sequential(*chances, normalize)
-    batches = data.Batches(images, labels, BATCH, shuffle=True, transform=transform, seed=seed)
+    # A last batch of two pictures would be noise to batch norm, most often where there are few.
+    how = {"shuffle": True, "drop_last": True, "transform": transform, "seed": seed}
+    batches = data.Batches(images, labels, BATCH, **how)
     torch.manual_seed(seed)
     model = nets.CifarResNet(8, len(CLASSES))
     config = train.TrainConfig(epochs=max(1, round(steps / len(batches))), learning_rate=0.05)
@@ -92,7 +94,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--pictures", nargs="+", type=at_least(8), default=[50, 500, 5000],
+    add("--pictures", nargs="+", type=at_least(BATCH), default=[50, 500, 5000],
         metavar="N", help="pictures to train on (50 500 5000)")  # fmt: skip
     add("--steps", type=at_least(1), default=300, metavar="N", help="updates (300)")
     add("--seeds", type=at_least(1), default=3, metavar="N", help="seeds (3)")
