@@ -21,6 +21,7 @@ from resnet_lib.data.pictures import is_picture, read_pictures
 __all__ = ["Card", "Prediction", "predict"]
 
 Picture: TypeAlias = "str | os.PathLike | Image.Image | Tensor"
+PICTURES = (str, os.PathLike, Image.Image, Tensor)
 Named: TypeAlias = "Iterator[tuple[str, Picture]]"
 
 
@@ -60,7 +61,7 @@ class Prediction:
 @torch.no_grad()
 def predict(
     model: nn.Module,
-    pictures: Picture | Iterable[Picture],
+    pictures: "Picture | Iterable[Picture]",
     card: Card,
     *,
     top: int = 3,
@@ -149,7 +150,7 @@ def _named(pictures: Any) -> Named:
             f"{type(pictures).__name__}"
         )
     for number, one in enumerate(several):
-        if not isinstance(one, Picture):
+        if not isinstance(one, PICTURES):
             raise TypeError(f"pictures must hold pictures, got {type(one).__name__}")
         if isinstance(one, str | os.PathLike):
             place = Path(one)

@@ -6,7 +6,7 @@ import torch
 from bench import record
 from notebooks import ROOT
 
-SMALL = ["--pictures", "8", "20", "--steps", "2", "--seeds", "2"]
+SMALL = ["--pictures", "16", "20", "--steps", "2", "--seeds", "2"]
 
 
 def test_the_record_has_a_row_for_each_number_and_way():
@@ -23,7 +23,7 @@ def test_a_small_run_leaves_a_record(tmp_path):
     out = tmp_path / "few_pictures.json"
     assert few_pictures.main([*SMALL, "--out", str(out)]) == 0
     rows = record.load(out)["results"]
-    assert [row["pictures"] for row in rows] == [8, 8, 20, 20]
+    assert [row["pictures"] for row in rows] == [16, 16, 20, 20]
     assert all(len(row["errors"]) == 2 for row in rows)
 
 
@@ -38,4 +38,4 @@ def test_pictures_follow_their_seed_and_classes_are_equally_frequent():
 def test_what_is_not_allowed_is_said(capsys):
     with pytest.raises(SystemExit):
         few_pictures.parse(["--pictures", "4"])
-    assert "at least 8" in capsys.readouterr().err
+    assert "at least 16" in capsys.readouterr().err
