@@ -11,7 +11,6 @@ sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
 from book_ext import assets, bundle, images, page_foot, repository
 
-
 AS_AUTODOC = """
 import importlib, pkgutil, sys
 import yaml
