@@ -90,7 +90,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="few_pictures.py",
         description=__doc__,
-        epilog="The defaults take about a minute on one CPU core.",
+        epilog="The defaults took four minutes on one core of a busy machine.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument

@@ -20,6 +20,7 @@ from resnet_lib.data.pictures import is_picture, read_pictures
 
 __all__ = ["Card", "Prediction", "predict"]
 
+# As text, because the pages are built where Image and Tensor are mocks.
 Picture: TypeAlias = "str | os.PathLike | Image.Image | Tensor"
 PICTURES = (str, os.PathLike, Image.Image, Tensor)
 Named: TypeAlias = "Iterator[tuple[str, Picture]]"

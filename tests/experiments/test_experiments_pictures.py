@@ -27,6 +27,18 @@ def test_a_small_run_leaves_a_record(tmp_path):
     assert all(len(row["errors"]) == 2 for row in rows)
 
 
+def test_every_batch_to_train_on_is_full(monkeypatch):
+    sizes, fit = [], few_pictures.train.fit
+
+    def noted(model, batches, **options):
+        sizes.extend(len(images) for images, _ in batches)
+        return fit(model, batches, **options)
+
+    monkeypatch.setattr(few_pictures.train, "fit", noted)
+    few_pictures.one_run(50, augmented=False, seed=0, steps=1)
+    assert sizes == [few_pictures.BATCH] * 3
+
+
 def test_pictures_follow_their_seed_and_classes_are_equally_frequent():
     images, labels = few_pictures.drawn(12, 0)
     assert images.shape == (12, 3, 16, 16)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from book_ext import api, assets, bundle, finish, folded_cells, images, maths, page_foot, repository
 
+MODULES = (api, assets, bundle, finish, folded_cells, images, maths, page_foot, repository)
+
 
 def fingerprint():
     files = Path(__file__).parent.iterdir()
@@ -15,9 +17,7 @@ def fingerprint():
 def setup(app):
     # A configuration value, so that a change to the extension writes every page anew.
     app.add_config_value("book_ext_fingerprint", fingerprint(), "html")
-    for module in (
-        *(api, assets, bundle, finish, folded_cells, images, maths, page_foot, repository),
-    ):
+    for module in MODULES:
         module.setup(app)
     # Not parallel: all formulas go through one process.
     return {"parallel_read_safe": True, "parallel_write_safe": False}
