@@ -1,4 +1,4 @@
-"""With --nbval, pytest runs the notebooks as they stand alone; see tests/helpers/alone_runs.py."""
+"""With --nbval, notebooks run as they stand alone; see tests/helpers."""
 
 import pytest
 from alone_runs import AloneNotebook
@@ -12,6 +12,8 @@ hold_down()
 def pytest_collect_file(file_path, parent):
     found = yield
     return [
-        AloneNotebook.from_parent(parent, path=file_path) if isinstance(file, IPyNbFile) else file
+        AloneNotebook.from_parent(parent, path=file_path)
+        if isinstance(file, IPyNbFile)
+        else file
         for file in found
     ]

@@ -42,7 +42,7 @@ def bottleneck(make: Callable, *, projection: bool = True) -> Report:
     He et al. 2015, Fig. 5 right: ReLU(F(x) + x), where F is a 1×1, a 3×3 and a 1×1 convolution,
     each with its batch norm, and a ReLU between them. `out_channels` is what comes out; the middle
     is out_channels / 4 wide. The stride stands on the 3×3, as in torchvision, or on the first 1×1,
-    as in the paper; both are right, and the report says which was found. Where the shape changes,
+    as in the authors' release; both are right, and the report says which. Where the shape changes,
     x goes through a projection (option B of section 3.3, with batch norm).
 
     Args:
@@ -114,7 +114,7 @@ def _where_strided(parts: Parts) -> str:
     if len(parts.case.layout.strided) == 1 or parts.case.stride == 1:
         return ""
     if max(stride(parts.branch[0])) > 1:
-        return "the stride stands on the first 1×1, as in the paper; "
+        return "the stride stands on the first 1×1, as in the authors' release; "
     return "the stride stands on the 3×3, as in torchvision (v1.5); "
 
 

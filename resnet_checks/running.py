@@ -23,6 +23,9 @@ _HINTS = {
     'is missing the required "forward" function': (
         "Give the class a method named forward, at the same indentation as __init__."
     ),
+    "'module' object is not callable": (
+        "An imported module is called there. F is torch.nn.functional: call the branch instead."
+    ),
     "modified by an inplace operation": (
         "Look for inplace=True and for += on a value that an earlier layer still needs."
     ),

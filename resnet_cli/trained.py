@@ -60,8 +60,8 @@ class Trained:
         Raises:
             Failure: they are another network's.
         """
-        net = by_name(self.net, self.outputs or 1, self.channels or 3)
         try:
+            net = by_name(self.net, self.outputs or 1, self.channels or 3, **self.card.options)
             load_weights(net, self.tensors)
         except WeightsMismatch as error:
             # Half a network is of no use here, so that a proposal to leave out is none.

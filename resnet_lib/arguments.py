@@ -7,11 +7,17 @@ needed, so that settings can be checked without it.
 
 from collections.abc import Collection
 from math import inf
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = [
-    "check_batch",
     "check_choice",
+    "check_classes",
     "check_images",
+    "check_labels",
+    "check_multiple",
     "check_number",
     "check_positive",
     "check_whole",
@@ -38,6 +44,19 @@ def check_positive(**arguments: int) -> None:
     """
     for name, value in arguments.items():
         check_whole(name, value, 1)
+
+
+def check_multiple(of: int, **arguments: int) -> None:
+    """Refuse the first argument that is no whole number from 1 on, or no multiple of `of`.
+
+    Raises:
+        TypeError: an argument is not an `int`; True and False are none.
+        ValueError: an argument is below 1, or no multiple.
+    """
+    for name, value in arguments.items():
+        check_whole(name, value, 1)
+        if value % of:
+            raise refusal(name, f"must be a multiple of {of}, got {value}")
 
 
 def check_whole(name: str, value: object, low: int, high: float = inf) -> None:
@@ -85,21 +104,6 @@ def check_choice(name: str, value: object, choices: Collection) -> None:
         raise refusal(name, f"must be one of {', '.join(map(str, choices))}, got {value!r}")
 
 
-def check_batch(inputs: object) -> None:
-    """Refuse what is no batch (N, ...) of at least one sample.
-
-    Raises:
-        TypeError: the inputs are no tensor.
-        ValueError: they have no dimension, or no sample.
-    """
-    from torch import Tensor
-
-    if not isinstance(inputs, Tensor):
-        raise TypeError(f"inputs must be a tensor, got {type(inputs).__name__}")
-    if inputs.dim() == 0 or len(inputs) == 0:
-        raise ValueError(f"inputs must be a batch of at least 1 sample, got {tuple(inputs.shape)}")
-
-
 def check_images(images: object) -> None:
     """Refuse what is no batch of images (N, C, H, W), of bytes or fractions.
 
@@ -117,3 +121,47 @@ def check_images(images: object) -> None:
         )
     if images.dtype != torch.uint8 and not images.is_floating_point():
         raise ValueError(f"images must be uint8 or floating point, got {images.dtype}")
+
+
+def check_labels(labels: "Tensor", images: "Tensor") -> None:
+    """Refuse labels that are neither classes nor shares of classes, or not as many as images.
+
+    Raises:
+        ValueError: they are neither (N,) int64 nor (N, K) floating point, for N images.
+    """
+    import torch
+
+    is_classes = labels.dtype == torch.int64 and labels.dim() == 1
+    if not is_classes and not (labels.is_floating_point() and labels.dim() == 2):
+        raise ValueError(
+            "labels must be classes, torch.int64 of shape (N,), or shares of classes, floating "
+            f"point of shape (N, K), got {labels.dtype} {tuple(labels.shape)}"
+        )
+    if len(images) != len(labels):
+        raise ValueError(
+            f"images and labels must be equally many, got {len(images)} and {len(labels)}"
+        )
+
+
+def check_classes(name: str, labels: "Tensor", classes: int) -> None:
+    """Refuse labels that are no classes of a model's scores; on a GPU this waits for it.
+
+    Raises:
+        ValueError: a label is out of range, or the shares are of another number of classes.
+    """
+    if labels.is_floating_point():
+        if labels.shape[1] != classes:
+            raise ValueError(
+                f"{name} must be shares of the model's {classes} classes (N, {classes}), "
+                f"got {tuple(labels.shape)}"
+            )
+    elif len(labels):
+        import torch
+
+        low, high = torch.stack(labels.aminmax()).tolist()
+        if low < 0 or high >= classes:
+            hint = "; they seem to be counted from 1: subtract 1" if low == 1 else ""
+            raise ValueError(
+                f"{name} must be classes 0 to {classes - 1}, as the model gives {classes} scores, "
+                f"got {low if low < 0 else high}{hint}"
+            )

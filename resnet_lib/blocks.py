@@ -7,7 +7,7 @@ into these modules unrenamed.
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from resnet_lib.arguments import check_choice, check_positive
+from resnet_lib.arguments import check_choice, check_multiple, check_positive
 
 __all__ = [
     "SHORTCUTS",
@@ -207,11 +207,8 @@ class Bottleneck(nn.Module):
         stride_in_1x1: bool = False,
     ):
         super().__init__()
-        check_positive(in_channels=in_channels, out_channels=out_channels, stride=stride)
-        if out_channels % self.expansion:
-            raise ValueError(
-                f"out_channels must be a multiple of {self.expansion}, got {out_channels}"
-            )
+        check_positive(in_channels=in_channels, stride=stride)
+        check_multiple(self.expansion, out_channels=out_channels)
         width = out_channels // self.expansion
         self.conv1 = conv1x1(in_channels, width, stride if stride_in_1x1 else 1)
         self.bn1 = nn.BatchNorm2d(width)

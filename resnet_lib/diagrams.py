@@ -202,7 +202,7 @@ def _signal(d: Diagram, x: float, y: float, channels: int) -> None:
 def downsample_block() -> Diagram:
     """The first block of conv3_x: branch and shortcut must both arrive as 128 × 28 × 28."""
     d = Diagram(640, 450)
-    x, side, down = 200, 455, "residual"
+    x, side, down = 170, (366, 540), "residual"
     d.text(x, 20, "x", style='font-style="italic"', size=17)
     d.text(x - 24, 20, "64 × 56 × 56", "muted", size=13, style='text-anchor="end"')
     steps = ["conv1  3×3, stride 2", "bn1, ReLU", "conv2  3×3", "bn2"]
@@ -212,17 +212,28 @@ def downsample_block() -> Diagram:
         d.box(x, y, words, down, width=164)
         if number < 3:
             d.arrow(f"M {x} {y + 18} V {y + 48}", down)
-    d.text(92, 175, "F(x)", down, size=17, style='font-style="italic"')
+    d.text(62, 175, "F(x)", down, size=17, style='font-style="italic"')
     d.arrow(f"M {x} 292 V 344", down)
     d.text(x - 14, 318, "128 × 28 × 28", "muted", size=13, style='text-anchor="end"')
-    d.arrow(f"M {x} 44 H {side} V 156", "shortcut", dashed=True)
-    d.box(side, 175, "A: every second value, zero channels", "shortcut", width=290)
-    d.text(side, 203, "or", "muted", size=13)
-    d.box(side, 231, "B, C: 1×1 convolution, stride 2, bn", "shortcut", width=290)
-    d.arrow(f"M {side} 249 V 360 H {x + 16}", "shortcut", dashed=True)
-    d.text(side + 14, 318, "128 × 28 × 28", "muted", size=13, style='text-anchor="start"')
+    _fork(d, x, side)
     d.plus(x, 360)
     d.arrow(f"M {x} 374 V 390")
     d.box(x, 408, "ReLU", width=164)
     d.arrow(f"M {x} 426 V 446")
     return d
+
+
+def _fork(d: Diagram, x: int, side: tuple[int, int]) -> None:
+    """The shortcut from x, through one of two columns and not through both, to the addition."""
+    d.arrow(f"M {x} 44 H {side[0]} V 124", "shortcut", dashed=True)
+    d.arrow(f"M {side[0]} 44 H {side[1]} V 124", "shortcut", dashed=True)
+    columns = (("A", "every second value", "zero channels"), ("B, C", "1×1, stride 2", "bn"))
+    for place, (option, *parts) in zip(side, columns, strict=True):
+        d.text(place + 10, 92, option, "shortcut", size=15, style='text-anchor="start"')
+        for y, words in zip((142, 208), parts, strict=True):
+            d.box(place, y, words, "shortcut", width=144)
+        d.arrow(f"M {place} 160 V 190", "shortcut", dashed=True)
+    d.text(sum(side) / 2, 92, "or", "muted", size=14)
+    d.arrow(f"M {side[0]} 226 V 356", "shortcut", dashed=True)
+    d.arrow(f"M {side[1]} 226 V 360 H {x + 16}", "shortcut", dashed=True)
+    d.text(side[0] + 14, 318, "128 × 28 × 28", "muted", size=13, style='text-anchor="start"')

@@ -3,7 +3,6 @@
 import copy
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -14,9 +13,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from resnet_lib.arguments import check_choice, check_positive
-from resnet_lib.data import Normalize, read_picture
+from resnet_lib.data import Normalize
 from resnet_lib.data.folder_layout import is_ignored
 from resnet_lib.data.pictures import is_picture, read_pictures
+from resnet_lib.train import device_of, eval_mode
 
 __all__ = ["Card", "Prediction", "predict"]
 
@@ -97,14 +97,13 @@ def predict(
     check_positive(top=top, batch_size=batch_size)
     channels, size = _checked_image(card)
     normalize = Normalize(card.mean, card.std)
-    home = next((t.device for t in (*model.parameters(), *model.buffers())), torch.device("cpu"))
-    device = home if device is None else torch.device(device)
-    if device != home:
+    device = device_of(model) if device is None else torch.device(device)
+    if device != device_of(model):
         model = copy.deepcopy(model).to(device)
     normalize.to(device)
     found: list[Prediction] = []
     named = _named(pictures)
-    with _eval_mode(model):
+    with eval_mode(model):
         while some := list(islice(named, batch_size)):
             images, faults = _read([picture for _, picture in some], channels, size)
             probabilities = _probabilities(model, normalize(images.to(device)))
@@ -136,15 +135,10 @@ def _checked_image(card: Card) -> tuple[int, int]:
 
 def _named(pictures: Any) -> Named:
     """Each picture with what it is called; folders are entered."""
-    if isinstance(pictures, str | os.PathLike):
-        place = Path(pictures)
-        if not place.exists():
-            raise FileNotFoundError(f"pictures names no file or folder: {place}")
-        yield from _in_folder(place) if place.is_dir() else [(str(place), place)]
-        return
-    several = pictures
-    if isinstance(pictures, Image.Image) or (isinstance(pictures, Tensor) and pictures.dim() == 3):
-        several = [pictures]
+    if isinstance(pictures, str | os.PathLike) and not Path(pictures).exists():
+        raise FileNotFoundError(f"pictures names no file or folder: {pictures}")
+    is_batch = isinstance(pictures, Tensor) and pictures.dim() != 3
+    several = [pictures] if isinstance(pictures, PICTURES) and not is_batch else pictures
     if not isinstance(several, Iterable):
         raise TypeError(
             "pictures must be a path, a tensor of bytes, a PIL image or several of these, got "
@@ -170,48 +164,18 @@ def _in_folder(folder: Path) -> Named:
 def _read(pictures: list[Picture], channels: int, size: int) -> tuple[Tensor, dict[int, str]]:
     """Bytes (N, C, size, size); and by row why a picture cannot be read, which is black then."""
     images = torch.zeros(len(pictures), channels, size, size, dtype=torch.uint8)
-    files = {row: picture for row, picture in enumerate(pictures) if isinstance(picture, Path)}
-    rows = list(files)
-    read = images[rows]
-    unreadable, _ = read_pictures(list(files.values()), read)
-    images[rows] = read
-    faults = {row: unreadable[file] for row, file in files.items() if file in unreadable}
-    for row, picture in enumerate(pictures):
-        if row in files:
-            continue
-        if isinstance(picture, Tensor):
-            picture = _checked_bytes(picture, channels, size)
-        try:
-            images[row] = (
-                picture if isinstance(picture, Tensor) else read_picture(picture, size, channels)
-            )
-        except ValueError as error:
-            faults[row] = str(error)
-    return images, faults
+    sources = [_for_pillow(one, channels) if isinstance(one, Tensor) else one for one in pictures]
+    return images, read_pictures(sources, images)[0]
 
 
-def _checked_bytes(image: Tensor, channels: int, size: int) -> Tensor | Image.Image:
-    """The image itself where it has the card's size; else for Pillow, which will resize it."""
+def _for_pillow(image: Tensor, channels: int) -> Image.Image:
     if image.dtype != torch.uint8 or image.dim() != 3 or len(image) != channels:
         raise ValueError(
             f"a tensor among the pictures must be bytes ({channels}, H, W), with the card's "
             f"number of channels, got {tuple(image.shape)} of {image.dtype}"
         )
-    if tuple(image.shape[1:]) == (size, size):
-        return image
     pixels = image.permute(1, 2, 0).cpu().numpy()
     return Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
-
-
-@contextmanager
-def _eval_mode(model: nn.Module) -> Iterator[None]:
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
 
 
 def _probabilities(model: nn.Module, images: Tensor) -> Tensor:

@@ -1,6 +1,3 @@
-// From a folder (file://) a browser may not fetch the pages that search summaries quote from.
-if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
-
 // A formula wider than the page scrolls in its own box; let the arrow keys do it too.
 function letKeysScroll() {
   for (const box of document.querySelectorAll("div.math")) {
@@ -10,3 +7,24 @@ function letKeysScroll() {
 }
 addEventListener("load", letKeysScroll);
 addEventListener("resize", letKeysScroll);
+
+// A picture that a narrow window shows much smaller than it was drawn can be scrolled at full size.
+function offerFullSize() {
+  for (const image of document.querySelectorAll("div.cell_output img[width]")) {
+    const box = image.closest(".output");
+    if (!box || box.dataset.offered || Number(image.getAttribute("width")) < 1.25 * image.clientWidth) continue;
+    box.dataset.offered = "yes";
+    const button = Object.assign(document.createElement("button"), { type: "button", className: "full-size" });
+    const show = full => {
+      box.classList.toggle("in-full", full);
+      button.textContent = full ? "Fit to the page" : "Full size";
+      if (full) box.tabIndex = 0;
+      else box.removeAttribute("tabindex");
+    };
+    button.addEventListener("click", () => show(!box.classList.contains("in-full")));
+    show(false);
+    box.after(button);
+  }
+}
+addEventListener("load", offerFullSize);
+addEventListener("resize", offerFullSize);

@@ -6,7 +6,7 @@ from resnet_lib.data.color import ColorJitter
 from resnet_lib.data.digits import SIZES, digits
 from resnet_lib.data.folder import image_folder
 from resnet_lib.data.image_data import ImageData
-from resnet_lib.data.loader import Batches, in_class_order
+from resnet_lib.data.loader import Batches
 from resnet_lib.data.pictures import read_picture
 from resnet_lib.data.records import read_record
 from resnet_lib.data.resized_crop import RandomResizedCrop
@@ -26,7 +26,6 @@ __all__ = [
     "digits",
     "draw_shape",
     "image_folder",
-    "in_class_order",
     "read_picture",
     "read_record",
 ]

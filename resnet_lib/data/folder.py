@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -76,7 +77,7 @@ def image_folder(
     split = partial(split_rows, layout, test_fraction=test_fraction, seed=seed)
     planned = split(range(len(layout.files)))
     made_from = _made_from(layout, place, size, [test_fraction, seed])
-    with InMemory() if path is None else NewCache(path) as new:
+    with nullcontext(InMemory()) if path is None else NewCache(path) as new:
         stored = None if path is None else load(path, made_from)
         notes = stored[1] if stored else _read(layout, place, planned, new.room, size)
         unreadable = notes["unreadable"]
@@ -119,8 +120,8 @@ def _read(
     files = [layout.files[row] for row in chain.from_iterable(rows)]
     unreadable, single = read_pictures(files, room(len(files), size))
     return {
-        "unreadable": {_name(file, place): fault for file, fault in unreadable.items()},
-        "single_colour": sorted(_name(file, place) for file in single),
+        "unreadable": {_name(files[row], place): fault for row, fault in unreadable.items()},
+        "single_colour": sorted(_name(files[row], place) for row in single),
     }
 
 

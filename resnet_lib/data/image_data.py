@@ -57,8 +57,8 @@ class ImageData:
         shape = " × ".join(map(str, self.train_images.shape[1:]))
         sums = ", ".join(f"{len(part):,} {name}" for name, part in parts.items())
         files = "1 file" if len(self.skipped) == 1 else f"{len(self.skipped):,} files"
-        skipped = f"; {files} left out" if self.skipped else ""
-        lines = [f"ImageData: {sums} images of {shape} in {len(self.classes)} classes{skipped}"]
+        lines = [f"ImageData: {sums} images of {shape} in {len(self.classes)} classes"]
+        lines += [f"  {files} left out"] if self.skipped else []
         rows = [("class", *parts), *zip(self.classes, *counts, strict=True)]
         shown = rows if len(rows) <= SHOWN + 1 else rows[:SHOWN]
         widths = [max(len(str(row[i])) for row in shown) for i in range(len(rows[0]))]

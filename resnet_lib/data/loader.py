@@ -6,9 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from resnet_lib.arguments import check_choice, check_images, check_whole
-
-IGNORED = -100  # the label that torch's cross-entropy passes over
+from resnet_lib.arguments import check_choice, check_images, check_labels, check_whole
 
 
 class Batches:
@@ -37,8 +35,8 @@ class Batches:
 
     Args:
         images: (N, C, H, W), uint8 or floating point.
-        labels: (N,) int64, from 0 on, or -100 for images that the loss is to ignore; or (N, K)
-            floating point, one number for each class: soft or several labels.
+        labels: (N,) int64, from 0 on; or (N, K) floating point, one number for each class: soft
+            or several labels.
         batch_size: images that all processes together take per step; the last batch of an epoch
             may be smaller. With `shuffle` it must be a multiple of the number of processes.
         shuffle: whether the order changes from epoch to epoch, as in training.
@@ -162,44 +160,15 @@ class Batches:
                 module.training = mode
 
 
-def in_class_order(labels: Tensor) -> bool:
-    """Whether the images of each class are neighbours, as in a folder that is not shuffled.
-
-    Each batch then shows one class or two, and training in that order learns next to nothing. Of
-    fewer than two classes, or where no class has two images, the answer is no.
-
-    Args:
-        labels: (N,) int64, or (N, K) floating point.
-    """
-    if labels.dim() == 2:
-        labels = labels.argmax(dim=1)
-    runs = int((labels[1:] != labels[:-1]).sum()) + 1
-    return 1 < runs < len(labels) and runs == len(labels.unique())
-
-
 def _check_pairs(images: Tensor, labels: Tensor) -> None:
     check_images(images)
     if not isinstance(labels, Tensor):
         raise TypeError(f"labels must be a tensor (N,), got {type(labels).__name__}")
-    is_soft = labels.dim() == 2 and labels.is_floating_point()
-    if not is_soft and (labels.dtype != torch.int64 or labels.dim() != 1):
-        what = f"{labels.dtype} {tuple(labels.shape)}"
-        raise ValueError(
-            "labels must be torch.int64 of shape (N,), or floating point of shape (N, classes), "
-            f"got {what}"
-        )
-    if len(images) != len(labels):
-        raise ValueError(
-            f"images and labels must be equally many, got {len(images)} and {len(labels)}"
-        )
-    if is_soft and not labels.isfinite().all():
+    check_labels(labels, images)
+    if not labels.isfinite().all():
         raise ValueError("labels must be finite, got NaN or infinity among them")
-    wrong = labels[(labels < 0) & (labels != IGNORED)]
-    if not is_soft and len(wrong):
-        raise ValueError(
-            f"labels must be classes from 0 on, or {IGNORED} for images that the loss ignores, "
-            f"got {int(wrong[0])}"
-        )
+    if not labels.is_floating_point() and (lowest := int(labels.min())) < 0:
+        raise ValueError(f"labels must be classes from 0 on, got {lowest}")
 
 
 def _fits(images: Tensor, device: torch.device) -> bool:
@@ -210,14 +179,12 @@ def _fits(images: Tensor, device: torch.device) -> bool:
 
 
 def _check_share(share: tuple[int, int], batch_size: int, count: int, shuffle: bool) -> None:
-    message = f"share must be (rank, processes) with 0 <= rank < processes, got {share!r}"
-    if not isinstance(share, tuple | list) or len(share) != 2:
-        raise ValueError(message)
-    if any(isinstance(part, bool) or not isinstance(part, int) for part in share):
-        raise ValueError(message)
-    rank, world = share
-    if not 0 <= rank < world:
-        raise ValueError(message)
+    is_pair = isinstance(share, tuple | list) and [type(part) for part in share] == [int, int]
+    if not is_pair or not 0 <= share[0] < share[1]:
+        raise ValueError(
+            f"share must be (rank, processes) with 0 <= rank < processes, got {share!r}"
+        )
+    world = share[1]
     if shuffle and batch_size % world:
         raise ValueError(
             f"batch_size must be a multiple of the {world} processes that share it, "

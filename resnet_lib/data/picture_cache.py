@@ -59,12 +59,6 @@ class InMemory:
 
     images: Tensor
 
-    def __enter__(self) -> "InMemory":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
     def room(self, count: int, size: int) -> Tensor:
         """Black pictures (count, 3, size, size).
 

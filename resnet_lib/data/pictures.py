@@ -58,25 +58,30 @@ def read_picture(source: "str | os.PathLike | Image.Image", size: int, channels:
     return found
 
 
-def read_pictures(files: Sequence[Path], images: Tensor) -> tuple[dict[Path, str], list[Path]]:
-    """Decode files into `images` (N, 3, size, size).
+def read_pictures(
+    sources: Sequence[Path | Image.Image], images: Tensor
+) -> tuple[dict[int, str], list[int]]:
+    """Decode files, or pictures of Pillow, into `images` (N, channels, size, size).
 
-    Returns the faults of those that fail, whose images are black, and the files whose picture is
+    Returns by row the faults of those that fail, whose images are black, and the rows of pictures
     of a single colour.
     """
 
     def read(row: int) -> str | bool:
-        found = _tried(files[row], images.shape[2], images.shape[1])
+        found = _tried(sources[row], images.shape[2], images.shape[1])
         if isinstance(found, str):
             images[row] = 0
             return found
         images[row] = found
         return bool((found == found[:, :1, :1]).all())
 
+    files = [row for row, source in enumerate(sources) if isinstance(source, Path)]
     with ThreadPoolExecutor(THREADS) as pool:  # Pillow decodes outside of Python's lock
-        every = list(zip(files, pool.map(read, range(len(files))), strict=True))
-    faults = {file: found for file, found in every if isinstance(found, str)}
-    return faults, [file for file, found in every if found is True]
+        every = dict(zip(files, pool.map(read, files), strict=True))
+    # Pictures of Pillow may share a file that is still to be read: one after the other.
+    every |= {row: read(row) for row in range(len(sources)) if row not in every}
+    faults = {row: found for row, found in every.items() if isinstance(found, str)}
+    return faults, [row for row, found in every.items() if found is True]
 
 
 def is_picture(file: Path) -> bool:

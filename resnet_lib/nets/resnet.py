@@ -88,7 +88,8 @@ class ResNet(nn.Module):
         in_channels: channels of the input.
         stem: "large" is the paper's: a 7×7 convolution with stride 2, then pooling with stride 2.
             "small" is for images of about 32 to 64 pixels: a 3×3 convolution with stride 1, no
-            pooling. All names stay; of the shapes only that of conv1.weight changes.
+            pooling, as the paper's section 4.2 has it for CIFAR-10. All names stay; of the shapes
+            only that of conv1.weight changes, and `load_weights` needs leave_out=["conv1"] then.
         block_options: passed on to every block: `shortcut`, `residual` (False gives the plain
             twin) and, for `Bottleneck`, `stride_in_1x1`.
 
@@ -111,17 +112,17 @@ class ResNet(nn.Module):
         check_positive(num_classes=num_classes, in_channels=in_channels)
         check_choice("stem", stem, ("large", "small"))
         check_options(block, blocks, block_options)
-        c1, c2, c3, c4 = (block.expansion * width for width in (64, 128, 256, 512))  # type: ignore[attr-defined]
-
         self.conv1 = nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         if stem == "small":
             self.conv1, self.maxpool = conv3x3(in_channels, 64), nn.Identity()
-        self.layer1 = make_stage(block, 64, c1, blocks[0], stride=1, **block_options)
-        self.layer2 = make_stage(block, c1, c2, blocks[1], stride=2, **block_options)
-        self.layer3 = make_stage(block, c2, c3, blocks[2], stride=2, **block_options)
-        self.layer4 = make_stage(block, c3, c4, blocks[3], stride=2, **block_options)
+        b1, b2, b3, b4 = blocks
+        c1, c2, c3, c4 = (block.expansion * c for c in (64, 128, 256, 512))  # type: ignore[attr-defined]
+        self.layer1 = make_stage(block, 64, c1, b1, stride=1, **block_options)
+        self.layer2 = make_stage(block, c1, c2, b2, stride=2, **block_options)
+        self.layer3 = make_stage(block, c2, c3, b3, stride=2, **block_options)
+        self.layer4 = make_stage(block, c3, c4, b4, stride=2, **block_options)
         self.fc = nn.Linear(c4, num_classes)
         he_init(self)
 

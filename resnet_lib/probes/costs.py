@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from resnet_lib.probes.inputs import check_inputs, check_values, run, usable_by_autograd
 from resnet_lib.probes.precision import exact_copies
 from resnet_lib.probes.running import preserved, undisturbed, unwrapped
+from resnet_lib.probes.signals import layer_shape
 from resnet_lib.probes.watching import layers, named, observe
 
 WITHOUT_MULTIPLY_ADDS = (nn.Embedding, nn.EmbeddingBag, nn.LayerNorm)
@@ -67,15 +68,8 @@ def layer_costs(model: nn.Module, inputs: Tensor) -> list[LayerCost]:
 
     def record(name: str, module: nn.Module, given: Tensor | None, output: Tensor) -> LayerCost:
         flops = counter.get_total_flops() - started[module]
-        return LayerCost(
-            name,
-            type(module).__name__,
-            () if given is None else tuple(given.shape),
-            tuple(output.shape),
-            sum(parameter.numel() for parameter in module.parameters()),
-            flops // 2,
-            output.numel() * output.element_size(),
-        )
+        size = output.numel() * output.element_size()
+        return LayerCost(*layer_shape(name, module, given, output), flops // 2, size)
 
     # In inference mode the counter fails at a layer that returns its own weight.
     with torch.inference_mode(False), preserved(model), counter, ExitStack() as hooks:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from resnet_lib.arguments import check_whole
+from resnet_lib.arguments import check_classes, check_whole
 from resnet_lib.probes.inputs import check_inputs, check_values, run, usable_by_autograd
 from resnet_lib.probes.precision import exact_copies, exactly
 from resnet_lib.probes.running import undisturbed, unwrapped
@@ -146,9 +146,5 @@ def _check_classes(targets: Tensor, outputs: Tensor) -> None:
             "loss_function must be given for a model whose output is no tensor, "
             f"got {type(outputs).__name__}"
         )
-    if targets.is_floating_point() or outputs.dim() < 2:
-        return
-    classes = outputs.shape[1]
-    wrong = targets[(targets < 0) | (targets >= classes)]
-    if len(wrong):
-        raise ValueError(f"targets must be classes 0 to {classes - 1}, got {wrong[0].item()}")
+    if not targets.is_floating_point() and outputs.dim() >= 2:
+        check_classes("targets", targets, outputs.shape[1])

@@ -6,8 +6,6 @@ from dataclasses import is_dataclass
 
 from torch import Tensor, nn
 
-from resnet_lib.arguments import check_batch
-
 
 def check_inputs(inputs: object) -> Tensor:
     """Refuse what is no batch; return the batch, or the first tensor of several inputs.
@@ -22,7 +20,8 @@ def check_inputs(inputs: object) -> Tensor:
             "inputs must be a tensor, or a tuple or dict of a model's several inputs, "
             f"got {type(inputs).__name__}"
         )
-    check_batch(first)
+    if first.dim() == 0 or len(first) == 0:
+        raise ValueError(f"inputs must be a batch of at least 1 sample, got {tuple(first.shape)}")
     return first
 
 

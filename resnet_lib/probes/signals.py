@@ -83,11 +83,13 @@ def trace_shapes(
             can be seen; a warning names those that were not.
     """
     model = unwrapped(model)
-
-    def record(name: str, module: nn.Module, given: Tensor | None, output: Tensor) -> LayerShape:
-        parameters = sum(p.numel() for p in module.parameters())
-        kind, shape = type(module).__name__, () if given is None else tuple(given.shape)
-        return LayerShape(name, kind, shape, tuple(output.shape), parameters)
-
     with preserved(model):
-        return observe(model.eval(), inputs, kinds, record)
+        return observe(model.eval(), inputs, kinds, layer_shape)
+
+
+def layer_shape(name: str, module: nn.Module, given: Tensor | None, output: Tensor) -> LayerShape:
+    """The row of one call."""
+    kind, shape = type(module).__name__, () if given is None else tuple(given.shape)
+    return LayerShape(
+        name, kind, shape, tuple(output.shape), sum(p.numel() for p in module.parameters())
+    )

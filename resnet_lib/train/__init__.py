@@ -86,46 +86,30 @@ __all__ = [
     "widened",
 ]
 
-# Which module each name lives in. They load when first asked for, as PEP 562 has it, so that the
-# settings can be had without PyTorch, which takes seconds.
-_HOMES = {
-    "checkpoint": ("CheckpointError", "Checkpoints"),
-    "config": ("OPTIMIZERS", "PRECISIONS", "SCHEDULES", "TrainConfig"),
-    "counting": ("Metrics", "MoreCounts", "count", "new_sums", "right_answers"),
-    "evaluation": ("Evaluation", "eval_mode", "evaluate"),
-    "history": ("History", "tensorboard"),
-    "loop": ("fit",),
-    "objective": ("Loss", "Objective"),
-    "optimisation": (
-        "ONE_CYCLE_END",
-        "ONE_CYCLE_RISE",
-        "ONE_CYCLE_START",
-        "Schedule",
-        "between",
-        "learning_rate",
-        "make_optimizer",
-        "one_cycle",
-        "parameter_groups",
-    ),
-    "precision": ("DTYPES", "autocast", "chosen_precision", "pick_precision", "widened"),
-    "processes": (
-        "PATIENCE",
-        "World",
-        "device_of",
-        "join",
-        "moved",
-        "pick_device",
-    ),
-    "non_finite": ("NonFiniteLoss",),
-    "state": ("TrainState",),
-    "step": ("training_step",),
-}
+# They load when first asked for, as PEP 562 has it: the settings, which come first, can be had
+# without PyTorch, which takes seconds.
+_MODULES = (
+    "config",
+    "history",
+    "checkpoint",
+    "counting",
+    "evaluation",
+    "loop",
+    "non_finite",
+    "objective",
+    "optimisation",
+    "precision",
+    "processes",
+    "state",
+    "step",
+)
 
 
 def __getattr__(name: str) -> Any:
-    for module, names in _HOMES.items():
-        if name in names:
-            value = globals()[name] = getattr(import_module(f"{__name__}.{module}"), name)
+    for module in _MODULES if name in __all__ else ():
+        home = import_module(f"{__name__}.{module}")
+        if name in home.__all__:
+            value = globals()[name] = getattr(home, name)
             return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

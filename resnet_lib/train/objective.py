@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from resnet_lib.train.unpacking import begun, check_labels, pair
+from resnet_lib.arguments import check_classes
+from resnet_lib.train.unpacking import begun, pair
 
 __all__ = ["Loss", "Objective"]
 
@@ -89,7 +90,7 @@ class Objective:
         for batch in begun(batches):
             images, labels = pair(batch)
             if self.classes is not None and labels.device.type == "cpu":
-                check_labels(labels, self.classes)
+                check_classes("labels", labels, self.classes)
             yield images, labels
 
     def _looked_at(self, scores: Tensor, labels: Tensor) -> Tensor:
@@ -102,8 +103,8 @@ class Objective:
                     f"model must give scores (N, K) for {len(labels)} images, "
                     f"got {tuple(scores.shape)}"
                 )
-            check_labels(labels, scores.shape[1])
+            check_classes("labels", labels, scores.shape[1])
             if self._every_label is not None:
-                check_labels(self._every_label, scores.shape[1])
+                check_classes("labels", self._every_label, scores.shape[1])
             self.classes = scores.shape[1]
         return labels.to(scores.dtype) if labels.is_floating_point() else labels

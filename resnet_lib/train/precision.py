@@ -5,6 +5,7 @@ import contextlib
 import torch
 from torch import Tensor
 
+from resnet_lib.arguments import check_choice
 from resnet_lib.train.config import PRECISIONS
 
 __all__ = ["DTYPES", "autocast", "chosen_precision", "pick_precision", "widened"]
@@ -32,11 +33,8 @@ def chosen_precision(precision: str, device: torch.device) -> str:
     Raises:
         ValueError: it is none of them.
     """
-    if precision == "auto":
-        return pick_precision(device)
-    if precision not in DTYPES:
-        raise ValueError(f"precision must be one of auto, {', '.join(DTYPES)}, got {precision!r}")
-    return precision
+    check_choice("precision", precision, ("auto", *PRECISIONS))
+    return pick_precision(device) if precision == "auto" else precision
 
 
 def pick_precision(device: torch.device) -> str:

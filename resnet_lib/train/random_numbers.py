@@ -34,14 +34,13 @@ def set_generators(states: dict[str, Tensor], device: torch.device, loader: Any 
 
 
 @contextmanager
-def kept(device: torch.device, *loaders: Any) -> Iterator[None]:
+def kept(device: torch.device, loader: Any = None) -> Iterator[None]:
     """What is drawn inside changes nothing outside."""
-    before = [(one, generators(device, one)) for one in loaders or (None,)]
+    before = generators(device, loader)
     try:
         yield
     finally:
-        for one, states in before:
-            set_generators(states, device, one)
+        set_generators(before, device, loader)
 
 
 def _of_the_loader(loader: Any) -> Iterable[torch.Generator]:

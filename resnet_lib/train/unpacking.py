@@ -1,13 +1,14 @@
-"""Batches as they come from a loader: begun, unpacked, looked at."""
+"""Batches as they come from a loader: begun and unpacked."""
 
 import signal
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import torch
 from torch import Tensor
 
-__all__ = ["begun", "check_labels", "pair"]
+from resnet_lib.arguments import check_labels
+
+__all__ = ["begun", "pair"]
 
 
 def begun(batches: Iterable) -> Iterator:
@@ -40,39 +41,8 @@ def pair(batch: Any) -> tuple[Tensor, Tensor]:
             "collate_fn, or a generator around it, give these two."
         )
     images, labels = batch
-    is_classes = labels.dtype == torch.int64 and labels.dim() == 1
-    if not is_classes and not (labels.is_floating_point() and labels.dim() == 2):
-        raise ValueError(
-            "labels must be classes, torch.int64 of shape (N,), or shares of classes, floating "
-            f"point of shape (N, K), got {labels.dtype} {tuple(labels.shape)}"
-        )
-    if len(images) != len(labels):
-        raise ValueError(
-            f"images and labels must be equally many, got {len(images)} and {len(labels)}"
-        )
+    check_labels(labels, images)
     return images, labels
-
-
-def check_labels(labels: Tensor, classes: int) -> None:
-    """Refuse labels that are no classes of the scores; on a GPU this waits for it.
-
-    Raises:
-        ValueError: a label is out of range, or the shares are of another number of classes.
-    """
-    if labels.is_floating_point():
-        if labels.shape[1] != classes:
-            raise ValueError(
-                f"labels must be shares of the model's {classes} classes (N, {classes}), "
-                f"got {tuple(labels.shape)}"
-            )
-    elif len(labels):
-        low, high = torch.stack(labels.aminmax()).tolist()
-        if low < 0 or high >= classes:
-            hint = "; they seem to be counted from 1: subtract 1" if low == 1 else ""
-            raise ValueError(
-                f"labels must be classes 0 to {classes - 1}, as the model gives {classes} scores, "
-                f"got {low if low < 0 else high}{hint}"
-            )
 
 
 def _told(batch: Any) -> str:

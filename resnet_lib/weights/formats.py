@@ -96,24 +96,28 @@ def _open_pickle(path: Path) -> object:
     except OSError:
         raise
     except Exception as error:  # an unpickler meets damage with any error at all
-        if isinstance(error, pickle.UnpicklingError) and _is_sound(path):
-            raise ValueError(f"{path} {_objects(path)}") from None
+        held = _beside_tensors(path) if isinstance(error, pickle.UnpicklingError) else None
+        if held is not None:
+            raise ValueError(f"{path} {_not_opened(path, held)}") from None
         is_torchs = isinstance(error, RuntimeError | EOFError)
         reason = (str(error) or type(error).__name__) if is_torchs else "not what torch.save writes"
         raise _damaged(path, reason) from None
 
 
-def _is_sound(path: Path) -> bool:
-    """Whether the first pickle in a file is whole, so that only what it holds was refused."""
+def _beside_tensors(path: Path) -> list[str] | None:
+    """Names of what the first pickle in a file holds beside tensors; None if it is damaged.
+
+    Of a file in the form before PyTorch 1.6 the names are not told.
+    """
     try:
         if zipfile.is_zipfile(path):
-            return bool(get_unsafe_globals_in_checkpoint(path))
+            return get_unsafe_globals_in_checkpoint(path) or None
         with path.open("rb") as file:
             for _ in pickletools.genops(file):  # reads, and builds nothing
                 pass
     except Exception:  # damage can look like anything
-        return False
-    return True
+        return None
+    return []
 
 
 def _damaged(path: Path, reason: str) -> ValueError:
@@ -151,12 +155,8 @@ def _check_archive(path: Path) -> None:
     raise ValueError(f"{path} is {what}.")
 
 
-def _objects(path: Path) -> str:
-    """What a pickle that is not opened holds beside tensors, and what can be done about it."""
-    try:
-        unsafe = get_unsafe_globals_in_checkpoint(path)
-    except Exception:  # only files in the form since PyTorch 1.6 are looked into
-        unsafe = []
+def _not_opened(path: Path, unsafe: list[str]) -> str:
+    """Why a pickle with such things beside tensors is not opened, and what can be done about it."""
     # A whole model is known by its own class; PyTorch's layers are in each.
     names = sorted(unsafe, key=lambda name: (name.startswith(("torch.", "builtins.")), name))
     held = ", ".join(names[:3]) + (" and more" if len(names) > 3 else "") or "Python objects"

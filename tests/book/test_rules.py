@@ -6,10 +6,10 @@ Here are the rules on code and outputs; those on text are tested in test_rules_t
 import pytest
 import toy_book
 from notebooks import ROOT, read
-from rules import canonical, code_cells, figures, outputs, sameness, tags
-from toy_book import code, picture, printed, replaced, told, with_cell
+from rules import canonical, code_cells, figures, limits, outputs, sameness, tags
+from toy_book import code, picture, printed, replaced, text, told, with_cell
 
-RULES = (canonical, code_cells, figures, outputs, sameness, tags)
+RULES = (canonical, code_cells, figures, limits, outputs, sameness, tags)
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_good_notebooks_pass(rule, place, chapter):
 
 def test_fault_names_notebook_cell_problem_and_cure(chapter):
     notebook = with_cell(chapter, code("1 + 1"))
-    assert told(outputs, chapter, notebook).startswith("01_toy.ipynb, cell 10: ")
+    assert told(outputs, chapter, notebook).startswith("01_toy.ipynb, cell 11: ")
 
 
 # Outputs
@@ -178,6 +178,69 @@ def test_each_exempt_notebook_is_there_and_has_its_reason():
 )
 def test_poor_alt_text_is_caught(cell, message, chapter):
     assert message in told(figures, chapter, with_cell(chapter, cell))
+
+
+CAPTION = "**Figure 1.1.** The double of a number."
+
+
+@pytest.mark.parametrize("new", ["A caption.", "**Figure 1.2.** The double.", "**Figure 1.1**"])
+def test_picture_without_its_numbered_caption_is_caught(new, chapter):
+    message = told(figures, chapter, replaced(chapter, CAPTION, new))
+    assert "cell 9: shows a picture without its numbered caption." in message
+    assert "with **Figure 1.1.** and say" in message
+
+
+def test_captions_are_counted(chapter):
+    notebook = with_cell(chapter, toy_book.drawn("f()", alt=toy_book.ALT[::-1]))
+    assert "cell 11: shows a picture" in told(figures, chapter, notebook)
+    assert "with **Figure 1.2.** and say" in told(figures, chapter, notebook)
+    notebook.cells.insert(11, text("**Figure 1.2.** Another."))
+    assert told(figures, chapter, notebook) == ""
+
+
+def test_open_code_that_draws_is_caught(chapter):
+    notebook = read(chapter)
+    notebook.cells[8].metadata.tags = []
+    assert told(figures, chapter, notebook) == "", "two lines are in nobody's way"
+    notebook.cells[8].source += "\n    axes.set_title('')\n    axes.grid()"
+    assert "tag this one hide-input" in told(figures, chapter, notebook)
+
+
+# Limits
+
+
+def test_code_counts_only_where_it_stands_open(chapter):
+    lines = "\n".join(["x = 1", "", "# why"] * 200)
+    assert told(limits, chapter, with_cell(chapter, code(lines, tags=("hide-input",)))) == ""
+    message = told(limits, chapter, with_cell(chapter, code(lines)))
+    assert "has 405 lines of open code; 300 are the most. Cut it" in message
+    assert "reads in about 20 minutes." in message
+
+
+def test_long_prose_is_caught_and_its_reading_reckoned(chapter):
+    notebook = with_cell(chapter, text("One two three `code` four. " * 500))
+    message = told(limits, chapter, notebook)
+    assert "words of prose" not in message
+    assert "**Time:** runs in about a minute · reads in about 20 minutes." in message
+    notebook.cells.append(text("More, after the exercises. " * 200))
+    message = told(limits, chapter, notebook)
+    assert "words of prose; 2500 are the most." in message
+    assert "reads in about 20 minutes." in message
+
+
+@pytest.mark.parametrize(
+    ("width", "message"), [(80, ""), (81, "prints a line of 81 columns; 80 are the most.")]
+)
+def test_wide_print_is_caught(width, message, chapter):
+    cell = code("f()", printed(f"short\n{'x' * width}\n"))
+    assert message in told(limits, chapter, with_cell(chapter, cell))
+    assert bool(message) == bool(told(limits, chapter, with_cell(chapter, cell)))
+
+
+@pytest.mark.parametrize("name", ["08_toy.ipynb", "11_toy.ipynb"])
+def test_chapter_that_is_to_be_cut_is_left_alone(name, chapter):
+    notebook = with_cell(chapter, code("x = 1\n" * 400))
+    assert told(limits, chapter.with_name(name), notebook) == ""
 
 
 # Tags

@@ -61,7 +61,7 @@ def test_good_notebooks_pass(rule, place, chapter):
             "no such heading. notation.md has: notation",
         ),
         ("[The summary](#sumary)", "no such heading"),
-        ("# Another title", "2 top headings (#), in cells [1, 10]. Write one"),
+        ("# Another title", "2 top headings (#), in cells [1, 11]. Write one"),
         ("#### Too deep", "skips a level. Give it 3 #."),
     ],
 )

@@ -287,10 +287,10 @@ def zeroed(c_in, c_out, stride):
 
 RIGHT = {
     "the library's": (blocks.Bottleneck, "3×3, as in torchvision (v1.5)"),
-    "the paper's": (lambda *a: blocks.Bottleneck(*a, stride_in_1x1=True), "first 1×1, as in the"),
+    "the authors'": (lambda *a: blocks.Bottleneck(*a, stride_in_1x1=True), "first 1×1, as in the"),
     "torchvision's": (torchvision_block, "3×3, as in torchvision"),
     "other names": (Narrow, "3×3, as in torchvision"),
-    "other names, as in the paper": (planted(strided=0), "first 1×1, as in the paper"),
+    "other names, strided first": (planted(strided=0), "first 1×1, as in the authors' release"),
     "one Sequential": (one_sequential, "3×3, as in torchvision"),
     "hidden by its weights": (zeroed, "3×3, as in torchvision"),
     "double precision": (lambda *a: Narrow(*a).double(), "3×3, as in torchvision"),

@@ -190,6 +190,12 @@ def test_fault_is_found(make, words):
     assert words in report.fault
 
 
+def test_f_that_is_torch_nn_functional_gets_a_hint():
+    report = checks.residual_formula(of(lambda f, x: F(x) + x))
+    assert "'module' object is not callable" in report.fault
+    assert "F is torch.nn.functional" in report.hint
+
+
 @pytest.mark.parametrize("make", RIGHT.values(), ids=RIGHT.keys())
 def test_right_formula_passes(make):
     report = checks.residual_formula(make)

@@ -83,7 +83,7 @@ def test_every_option_has_a_help_with_its_default(command, count):
 
 def examples():
     """The commands of the help and of the API page, as lists of words."""
-    page = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
+    page = (ROOT / "book" / "api" / "command-line.md").read_text(encoding="utf-8")
     found = [block.strip() for block in re.findall(r"```bash\n(.*?)```", page, re.DOTALL)]
     for command in ((), *((name,) for name in COMMANDS)):
         text = done(*command, "--help").replace("\\\n", "")
@@ -107,7 +107,7 @@ def test_the_examples_run(tmp_path, monkeypatch):
     for name in ("pets", "more_pets", "new_pictures"):
         pictures(tmp_path / name)
     shutil.copy(tmp_path / "pets" / "bright" / "0.png", tmp_path / "cat.jpg")
-    page = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
+    page = (ROOT / "book" / "api" / "command-line.md").read_text(encoding="utf-8")
     (settings,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
     (tmp_path / "pets.toml").write_text(settings, encoding="utf-8")
     ran = []

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from toy_cli import carried_out, done, pictures
 
-from resnet_lib import prediction, weights
+from resnet_lib import nets, prediction, weights
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +77,24 @@ def test_weights_that_come_along(pets):
     (expected,) = prediction.predict(net, pets / "dark" / "0.png", card, top=5)
     assert tuple(row["class"] for row in one["top"]) == expected.classes
     assert set(expected.classes) <= set(card.classes)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("resnet18", {"stem": "small"}), ("resnet8", {"shortcut": "A-both"})]
+)
+def test_what_the_name_does_not_say_of_a_network_is_read_from_its_card(
+    name, options, pets, tmp_path
+):
+    path, place = tmp_path / "w.safetensors", pets / "dark" / "0.png"
+    torch.manual_seed(0)
+    net = nets.by_name(name, 2, 3, **options)
+    about = {"net": name, "image": (3, 16, 16), "mean": (0.5,) * 3, "std": (0.2,) * 3}
+    weights.save_weights(path, net, classes=("dark", "light"), **about)
+    (one,) = json.loads(done("predict", "--weights", path, place, "--json"))
+    (expected,) = prediction.predict(net.eval(), place, weights.read_card(path))
+    assert tuple(row["class"] for row in one["top"]) == expected.classes
+    shares = [row["probability"] for row in one["top"]]
+    assert shares == pytest.approx(expected.probabilities, rel=1e-5)
 
 
 def test_weights_without_a_card_need_to_be_told(run, pets, tmp_path):

@@ -46,9 +46,17 @@ def picture() -> NotebookNode:
     return v4.new_output("display_data", data={"image/png": PIXEL, "text/plain": "<Figure>"})
 
 
+def drawn(source: str, alt: str = ALT, tags: tuple[str, ...] = ("hide-input",)) -> NotebookNode:
+    """A cell that shows a picture."""
+    return code(source, picture(), tags=tags, alt=alt)
+
+
 def chapter_cells() -> list[NotebookNode]:
     return [
-        text("# 01 · Doubling\n\nA toy.\n\n**Needs:** nothing. **Time:** a second."),
+        text(
+            "# 01 · Doubling\n\nA toy.\n\n**Needs:** nothing. "
+            "**Time:** runs in a second · reads in about 5 minutes."
+        ),
         text("## Predict first\n\nWhat is twice $x$?"),
         text("## The idea\n\n$$y = x + x$$\n\nSee [the notation](../book/notation.md#symbols)."),
         code(
@@ -58,7 +66,8 @@ def chapter_cells() -> list[NotebookNode]:
         text("## Proof: the library agrees\n\n### By numbers"),
         code("from resnet_lib import sums\n\nassert sums.double(2) == double(2)"),
         text("## Measurement: a picture"),
-        code("with plots.figure() as axes:\n    axes.plot([1, 2])", picture(), alt=ALT),
+        drawn("with plots.figure() as axes:\n    axes.plot([1, 2])"),
+        text("**Figure 1.1.** The double of a number."),
         text("## Summary\n\n- Twice $x$ is $x + x$."),
         text(
             "## Exercises\n\n[Solutions](solutions/01_toy.ipynb) to all.\n\n"
@@ -103,7 +112,7 @@ def told(rule, path, notebook) -> str:
 def with_cell(path, cell):
     """The notebook with one more cell, before the summary."""
     notebook = read(path)
-    notebook.cells.insert(9, cell)
+    notebook.cells.insert(10, cell)
     return notebook
 
 

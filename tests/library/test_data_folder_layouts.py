@@ -226,11 +226,11 @@ def test_names_that_differ_in_case_only(tmp_path, one, other):
 
 
 def test_the_table_of_the_documentation_has_all_names():
-    page = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
-    table = page.partition("### What a folder can hold")[2].partition("### Pictures that")[0]
+    page = (ROOT / "book" / "api" / "data.md").read_text(encoding="utf-8")
+    table = page.partition("## What a folder can hold")[2].partition("## Pictures that")[0]
     missing = [w for words in folder_layout.WORDS.values() for w in words if f"`{w}`" not in table]
-    assert not missing, f"book/api.md does not name {missing}"
-    formats = page.partition("### What a picture file")[2].partition("### What a folder")[0]
+    assert not missing, f"book/api/data.md does not name {missing}"
+    formats = page.partition("## What a picture file")[2].partition("## What a folder")[0]
     other_words = {"JPEG2000": "JPEG 2000", "MPO": "JPEG"}
     names = (other_words.get(name, name).lower() for name in pictures.FORMATS)
     assert not [name for name in names if name not in formats.lower()]
@@ -246,8 +246,8 @@ def test_summary_shows_what_was_taken_for_a_class(tmp_path):
     with pytest.warns(UserWarning, match="1 of the files"):
         data = image_folder(tmp_path, 8, skip_unreadable=True)
     assert repr(data).splitlines() == [
-        "ImageData: 6 training, 4 validation, 2 test images of 3 × 8 × 8 in 2 classes; "
-        "1 file left out",
+        "ImageData: 6 training, 4 validation, 2 test images of 3 × 8 × 8 in 2 classes",
+        "  1 file left out",
         "  class      training  validation  test",
         "  cat               3           2     1",
         "  crocodile         3           2     1",

@@ -22,6 +22,7 @@ from resnet_lib.nets import (
     resnet152,
 )
 from resnet_lib.probes import layer_costs, trace_shapes
+from resnet_lib.weights import WeightsMismatch, load_weights
 
 NETWORKS = {18: resnet18, 34: resnet34, 50: resnet50, 101: resnet101, 152: resnet152}
 every_depth = pytest.mark.parametrize("depth", list(NETWORKS))
@@ -320,6 +321,18 @@ def test_small_stem_keeps_the_size():
     for stage in (model.layer1, model.layer2, model.layer3, model.layer4):
         y = stage(y)
     assert torch.equal(model.fc(y.mean((2, 3))), model(x))
+
+
+def test_weights_of_the_large_stem_fit_the_small_one_but_for_conv1():
+    """ImageNet's weights, for example; the error says so, and names nothing else."""
+    small, source = resnet18(stem="small"), resnet18().state_dict()
+    own = small.conv1.weight.clone()
+    with pytest.raises(WeightsMismatch) as caught:
+        load_weights(small, source)
+    assert caught.value.proposal == {"leave_out": ["conv1"]}
+    assert load_weights(small, source, **caught.value.proposal) == ["conv1.weight"]
+    assert torch.equal(small.conv1.weight, own)
+    assert torch.equal(small.layer4[1].conv2.weight, source["layer4.1.conv2.weight"])
 
 
 @pytest.mark.parametrize("stem", ["tiny", None, 3, ["small"]])

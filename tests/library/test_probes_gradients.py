@@ -90,7 +90,7 @@ def test_inputs_and_targets_must_be_as_many(number):
 def test_labels_out_of_range_are_refused(wrong):
     model = lived_in(nn.Sequential(nn.BatchNorm1d(4), nn.Dropout(), nn.Linear(4, 3)))
     x, before = torch.randn(2, 4), state(model)
-    with pytest.raises(ValueError, match=f"^targets must be classes 0 to 2, got {wrong}$"):
+    with pytest.raises(ValueError, match=f"^targets must be classes 0 to 2, .* got {wrong}$"):
         gradient_norms(model, x, torch.tensor([2, wrong]))
     assert state(model) == before
 

@@ -9,7 +9,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 # Made by Sphinx, in no table of contents.
-EXTRA = ["genindex", "search"]
+EXTRA = ["404", "genindex", "search"]
 
 
 def build(root, target, **environment):
@@ -33,8 +33,9 @@ def build(root, target, **environment):
 
 def pages_in_contents():
     contents = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    parts = [chapter["file"] for part in contents["parts"] for chapter in part["chapters"]]
-    return [contents["root"], *parts]
+    chapters = [chapter for part in contents["parts"] for chapter in part["chapters"]]
+    under = [page["file"] for chapter in chapters for page in chapter.get("sections", ())]
+    return [contents["root"], *(chapter["file"] for chapter in chapters), *under]
 
 
 PAGES = pages_in_contents()

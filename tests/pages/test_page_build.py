@@ -10,7 +10,7 @@ from link_checks import Page
 from notebooks import read
 from rules.reading import links
 
-COPIED = ("_config.yml", "_toc.yml", "book", "chapters")
+COPIED = ("_config.yml", "_toc.yml", "pyproject.toml", "book", "chapters")
 COPIED += ("resnet_lib", "resnet_checks", "resnet_cli", "results")
 ADDRESS = "https://github.com/someone/a-fork"
 PUBLISHED = "https://someone.github.io/a-fork/"

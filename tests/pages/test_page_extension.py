@@ -6,10 +6,11 @@ import sys
 
 import pytest
 from building import ROOT
+from docutils import nodes, utils
 
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
-from book_ext import assets, bundle, images, page_foot, repository
+from book_ext import assets, bundle, front, head, images, page_foot, repository, search
 
 AS_AUTODOC = """
 import importlib, pkgutil, sys
@@ -139,3 +140,86 @@ def test_an_inch_of_a_figure_is_an_inch_of_the_page(tmp_path):
     assert images.displayed_size(tmp_path / "figure.png") == (200, 100)
     image.save(tmp_path / "figure.png", dpi=(288, 288))
     assert images.displayed_size(tmp_path / "figure.png") == (100, 50)
+
+
+# The front page
+
+
+def write_run(folder, name, errors):
+    rows = [{"what": "epoch", "train_error": error} for error in errors]
+    text = json.dumps({"results": [*rows, {"what": "probe"}]})
+    (folder / f"degradation-short-{name}.json").write_text(text, encoding="utf-8")
+
+
+@pytest.fixture
+def records(tmp_path):
+    folder = tmp_path / front.RECORDS
+    folder.mkdir(parents=True)
+    write_run(folder, "plain20-0", [60, 20])
+    write_run(folder, "plain56-0", [80, 40])
+    write_run(folder, "plain56-1", [80, 50])
+    write_run(folder, "plain56-0-fp32", [80, 0])
+    write_run(folder, "resnet20-0", [60, 14])
+    write_run(folder, "resnet56-0", [60, 12.4])
+    return tmp_path
+
+
+def test_main_result_is_that_of_the_records(records):
+    assert front.result(front.gap(records, "plain")) == "25 points worse"
+    assert front.result(front.gap(records, "resnet")) == "2 points better"
+    drawn = front.panel(records, "plain")
+    assert drawn.count('class="plain bold"') == 2, "a line for each seed, and no other record"
+    assert drawn.count('class="plain thin"') == 1
+
+
+def test_needs_of_a_chapter_are_those_of_its_opening():
+    needed = {path.name[:2]: front.needs(path) for path in front.chapter_paths(ROOT)}
+    assert needed["01"] == []
+    assert needed["05"] == ["03", "04"]
+    assert all(needed[name] for name in needed if name != "01")
+
+
+# Search
+
+
+@pytest.mark.parametrize(
+    ("tex", "text"),
+    [
+        (r"3 \times 3", "3 × 3"),
+        (r"\mathcal{F}(x) + x", "F(x) + x"),
+        (r"\frac{a}{b} \approx 2", "a/b ≈ 2"),
+        (r"\gamma_1", "gamma_1"),
+    ],
+)
+def test_formula_is_searched_as_one_would_type_it(tex, text):
+    assert search.plain_formula(tex) == text
+
+
+def test_section_is_searched_by_what_it_says_itself():
+    document = utils.new_document("page")
+    outer, inner = nodes.section(ids=["top"]), nodes.section(ids=["sub"])
+    outer += [nodes.title("", "A title"), nodes.paragraph("", "One word."), inner]
+    inner += [nodes.title("", "Sub"), nodes.paragraph("", "", nodes.math("", r"1\times1"))]
+    inner += nodes.literal_block("", "net = f(x)")
+    document += outer
+    assert list(search.sections(document)) == [
+        {"a": "top", "h": "A title", "x": "One word.", "c": ""},
+        {"a": "sub", "h": "Sub", "x": "1×1", "c": "net = f(x)"},
+    ]
+
+
+# The head of a page
+
+
+def test_description_ends_with_a_whole_word():
+    document = utils.new_document("page")
+    document += nodes.paragraph("", "Residual networks, " * 30)
+    told = head.description(document)
+    assert told.endswith(" networks …") or told.endswith(" Residual …")
+    assert len(told) <= head.LONGEST
+    assert head.description(None) == ""
+
+
+def test_citation_names_the_version_of_the_package():
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {head.version(ROOT)}\n" in citation

@@ -1,6 +1,7 @@
 """Each page in Chromium: from a folder and served, light and dark, wide and 360 px."""
 
 import re
+from urllib.parse import quote
 
 import page_checks
 import pytest
@@ -46,11 +47,40 @@ def test_page_says_when_its_outputs_were_made(html, open_page, name):
 
 
 @pytest.mark.parametrize("place", ["folder", "served"])
-def test_search_finds(html, served, open_page, place):
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("1×1", "06 · Bottleneck depths"),
+        ("1x1", "06 · Bottleneck depths"),
+        ("bottlneck", "06 · Bottleneck depths"),
+        ("make_shortcut", "make_shortcut"),
+        ("warm up", "warm-up"),
+    ],
+)
+def test_search_finds(html, served, open_page, place, query, found):
     root = html.as_uri() if place == "folder" else served
-    page = open_page(f"{root}/search.html?q=residual")
-    page.locator("#search-results li a").first.wait_for()
+    page = open_page(f"{root}/search.html?q={quote(query)}")
+    hits = page.locator("#search-results li")
+    hits.first.wait_for()
+    assert any(found in text for text in hits.all_inner_texts()[:3])
+    address = hits.first.locator("a").get_attribute("href")
+    assert "#" in address, "a hit leads to its section"
     assert not page.watch.faults
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_found_sections_can_be_read(html, open_page, theme):
+    page = open_page(f"{(html / 'search.html').as_uri()}?q=residual", theme)
+    page.locator("#search-results li").first.wait_for()
+    assert page.locator("#search-results .katex").count() == 0
+    faults = page_checks.accessibility_faults(page, only_colours=theme == "dark")
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert faults + page_checks.width_faults(page) == []
+
+
+def test_search_says_that_nothing_is_found(html, open_page):
+    page = open_page(f"{(html / 'search.html').as_uri()}?q=zzzzzz")
+    assert "Nothing found" in page.locator("#search-results").inner_text()
 
 
 def test_search_opens_from_any_page(html, open_page):
@@ -84,6 +114,53 @@ def test_contents_open_on_a_narrow_screen(html, open_page):
     dialog = page.locator("#pst-primary-sidebar-modal")
     dialog.wait_for(state="visible")
     assert dialog.get_by_role("link").count() >= len(PAGES)
+
+
+def test_from_a_chapter_one_goes_on_to_the_next(html, open_page):
+    page = open_page((html / "chapters" / "02_residual_formula.html").as_uri())
+    names = page.locator(".prev-next-title").all_inner_texts()
+    assert [name[:2] for name in names] == ["01", "03"]
+    page = open_page((html / "chapters" / "solutions" / "02_residual_formula.html").as_uri())
+    assert [name[:2] for name in page.locator(".prev-next-title").all_inner_texts()] == ["02", "03"]
+
+
+def test_solutions_are_folded_under_their_chapter(html, open_page):
+    page = open_page((html / "chapters" / "03_basic_block.html").as_uri())
+    sidebar = page.locator("#pst-primary-sidebar")
+    assert sidebar.get_by_role("link", name="Solutions 03", exact=False).is_visible()
+    assert not sidebar.get_by_role("link", name="Solutions 02", exact=False).is_visible()
+
+
+def test_small_figure_can_be_seen_at_full_size(html, open_page):
+    page = open_page((html / "chapters" / "01_why_depth_fails.html").as_uri(), width=360)
+    button = page.get_by_role("button", name="Full size").first
+    image = page.locator(".cell_output .output:has(+ button.full-size) img").first
+    before = image.bounding_box()["width"]
+    button.click()
+    assert image.bounding_box()["width"] > 1.5 * before
+    assert page_checks.width_faults(page) == []
+    page.get_by_role("button", name="Fit to the page").first.click()
+    assert image.bounding_box()["width"] == before
+
+
+def test_captions_stand_under_their_pictures(html, open_page):
+    page = open_page((html / "chapters" / "01_why_depth_fails.html").as_uri())
+    captions = page.locator("p.numbered-caption").all_inner_texts()
+    numbers = [caption.split(" ")[1] for caption in captions]
+    assert len(numbers) > 3
+    assert numbers == [f"1.{count}." for count in range(1, len(numbers) + 1)]
+
+
+def test_keyboard_focus_is_visible(html, open_page):
+    page = open_page((html / "chapters" / "01_why_depth_fails.html").as_uri(), width=360)
+    for name in ("Chapters", "Notebook"):
+        target = page.locator(".bd-header-article").get_by_text(name).or_(
+            page.locator(f".bd-header-article [aria-label={name}]")
+        ).first  # fmt: skip
+        page.keyboard.press("Tab")
+        target.focus()
+        outline = target.evaluate("e => getComputedStyle(e).outlineStyle")
+        assert outline == "solid", name
 
 
 def test_folder_opens_on_the_front_page(html, browser):

@@ -3,9 +3,39 @@
 import hashlib
 from pathlib import Path
 
-from book_ext import api, assets, bundle, finish, folded_cells, images, maths, page_foot, repository
+from book_ext import (
+    api,
+    assets,
+    bundle,
+    finish,
+    folded_cells,
+    front,
+    head,
+    images,
+    maths,
+    neighbours,
+    one_file,
+    page_foot,
+    repository,
+    search,
+)
 
-MODULES = (api, assets, bundle, finish, folded_cells, images, maths, page_foot, repository)
+MODULES = (
+    api,
+    assets,
+    bundle,
+    finish,
+    folded_cells,
+    front,
+    head,
+    images,
+    maths,
+    neighbours,
+    one_file,
+    page_foot,
+    repository,
+    search,
+)
 
 
 def fingerprint():
@@ -15,8 +45,8 @@ def fingerprint():
 
 
 def setup(app):
-    # A configuration value, so that a change to the extension writes every page anew.
-    app.add_config_value("book_ext_fingerprint", fingerprint(), "html")
+    # A configuration value, so that after a change to the extension every page is read anew.
+    app.add_config_value("book_ext_fingerprint", fingerprint(), "env")
     for module in MODULES:
         module.setup(app)
     # Not parallel: all formulas go through one process.

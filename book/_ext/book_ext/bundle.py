@@ -13,6 +13,7 @@ from book_ext.assets import node_module, node_program
 
 SCRIPT = Path(__file__).with_name("purge.js")
 BUNDLE = "book-bundle.css"  # webpack-macros.html links to it
+UNUSED = "sphinx_highlight.js"  # it marks the words of Sphinx's own search
 # What the theme's own templates load before everything else.
 FIRST = ("basic.css", "styles/pydata-sphinx-theme.css")
 
@@ -39,7 +40,8 @@ def deferred(script):
 def use_bundle(app, pagename, templatename, context, doctree):
     context["css_files"] = []  # the template links to the bundle
     # Inline scripts tell the theme what only its version switcher reads.
-    context["script_files"] = [deferred(s) for s in context["script_files"] if s.filename]
+    scripts = [script for script in context["script_files"] if script.filename]
+    context["script_files"] = [deferred(s) for s in scripts if not s.filename.endswith(UNUSED)]
 
 
 def setup(app):

@@ -9,6 +9,7 @@ UNUSED = (
     "scripts/fontawesome.js*",
     "scripts/bootstrap.js*",
     "vendor",
+    "sphinx_highlight.js",
     "locales",
     "**/*.map",
     "**/*.html",

@@ -1,11 +1,13 @@
-"""Tell the browser each picture's size beforehand, so that text does not jump while it loads."""
+"""Pictures: their size is known beforehand, so that no text jumps; their captions look like it."""
 
 import re
 from pathlib import Path
 
 import imagesize
+from docutils import nodes
 
 IMAGE = re.compile(r'<img ([^>]*?)src="([^"]+)"([^>]*?)(/?)>')
+CAPTION = re.compile(r"Figure [A-Z]?\d+\.\d+\.$")
 CSS_DPI = 96
 # resnet_lib.plots draws at this; notebooks keep their figures without the chunk that says so.
 FIGURE_DPI = 144
@@ -40,5 +42,14 @@ def add_sizes(app, pagename, templatename, context, doctree):
     context["body"] = IMAGE.sub(with_size, context["body"])
 
 
+def mark_captions(app, doctree):
+    """In a notebook a caption is a paragraph, so that each reader shows it."""
+    for paragraph in doctree.findall(nodes.paragraph):
+        first = next((part for part in paragraph if part.astext()), None)
+        if isinstance(first, nodes.strong) and CAPTION.match(first.astext()):
+            paragraph["classes"].append("numbered-caption")
+
+
 def setup(app):
+    app.connect("doctree-read", mark_captions)
     app.connect("html-page-context", add_sizes)

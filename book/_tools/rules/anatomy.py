@@ -33,7 +33,7 @@ def exercise_titles(notebook: NotebookNode) -> list[str]:
 def _opening(notebook: NotebookNode) -> Iterator[tuple[str, str]]:
     text = "\n".join(cell.source for _, cell in numbered(notebook, "markdown"))
     opening = text.partition("\n## ")[0]
-    for label, example in ("Needs", "chapters 01 and 02"), ("Time", "about a minute"):
+    for label, example in ("Needs", "chapters 01 and 02"), ("Time", "runs in about a minute"):
         if f"**{label}:**" not in opening:
             cure = f"Write **{label}:** {example}. under the title."
             yield f"does not say **{label}:** before its first section.", cure

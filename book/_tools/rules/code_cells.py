@@ -7,11 +7,11 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from rules import Fault
-from rules.reading import is_solution, numbered, parse_code
+from rules.reading import is_folded, is_solution, numbered, parse_code
 from rules.sameness import PREFIX
 
 MOST_LINES = 25
-MOST_LINES_TAGGED = 40  # a class of the library has to stand whole
+MOST_LINES_WHOLE = 40  # a class of the library has to stand whole; folded code is not in the way
 
 
 def faults(path: Path, notebook: NotebookNode) -> list[Fault]:
@@ -27,7 +27,7 @@ def faults(path: Path, notebook: NotebookNode) -> list[Fault]:
 def _too_long(cell: NotebookNode) -> Iterator[tuple[str, str]]:
     lines = sum(bool(line.strip()) for line in cell.source.splitlines())
     tagged = any(tag.startswith(PREFIX) for tag in cell.metadata.get("tags", []))
-    most = MOST_LINES_TAGGED if tagged else MOST_LINES
+    most = MOST_LINES_WHOLE if tagged or is_folded(cell) else MOST_LINES
     if lines > most:
         yield f"has {lines} lines of code; {most} are the most.", "Split it where a thought ends."
 

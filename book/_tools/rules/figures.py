@@ -1,4 +1,4 @@
-"""Each picture has alt text that says what it shows."""
+"""Each picture has alt text that says what it shows, a numbered caption, and its code folded."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,9 +7,10 @@ from nbformat import NotebookNode
 from notebooks import picture_kinds
 
 from rules import Fault
-from rules.reading import numbered
+from rules.reading import is_folded, is_solution, is_to_be_cut, numbered
 
 SHORTEST = 40  # characters
+MOST_OPEN = 3  # lines of code that draw and may stand open: a call is no obstacle
 EMPTY_OPENINGS = ("image of", "figure", "picture of")
 
 
@@ -20,7 +21,25 @@ def faults(path: Path, notebook: NotebookNode) -> list[Fault]:
         found += [Fault(path.name, number, *what) for what in _complaints(cell, alt, seen)]
         if alt:
             seen.setdefault(alt, number)
+    if not is_solution(path) and not is_to_be_cut(path):
+        found += [Fault(path.name, *what) for what in _captions(path, notebook)]
     return found
+
+
+def _captions(path: Path, notebook: NotebookNode) -> Iterator[tuple[int, str, str]]:
+    """In a chapter, "**Figure 1.2.** What it shows." stands under each picture."""
+    chapter = path.name.partition("_")[0].lstrip("0")
+    shown = [n for n, cell in numbered(notebook, "code") if any(map(picture_kinds, cell.outputs))]
+    for count, number in enumerate(shown, start=1):
+        start = f"**Figure {chapter}.{count}.** "
+        after = notebook.cells[number] if number < len(notebook.cells) else None
+        if after is None or after.cell_type != "markdown" or not after.source.startswith(start):
+            cure = f"Begin the next cell, a Markdown cell, with {start}and say what it shows."
+            yield number, "shows a picture without its numbered caption.", cure
+        lines = notebook.cells[number - 1].source.strip().count("\n") + 1
+        if lines > MOST_OPEN and not is_folded(notebook.cells[number - 1]):
+            cure = "Compute in a cell of its own, draw in this one, and tag this one hide-input."
+            yield number, "shows a picture, and the code that draws it is not folded.", cure
 
 
 def _complaints(cell: NotebookNode, alt: str, seen: dict[str, int]) -> Iterator[tuple[str, str]]:
