@@ -11,9 +11,8 @@ addEventListener("resize", letKeysScroll);
 // A picture that a narrow window shows much smaller than it was drawn can be scrolled at full size.
 function offerFullSize() {
   for (const image of document.querySelectorAll("div.cell_output img[width]")) {
-    const box = image.closest(".output");
-    if (!box || box.dataset.offered || Number(image.getAttribute("width")) < 1.25 * image.clientWidth) continue;
-    box.dataset.offered = "yes";
+    if (image.closest(".figure-box") || Number(image.getAttribute("width")) < 1.25 * image.clientWidth) continue;
+    const box = Object.assign(document.createElement("div"), { className: "figure-box" });
     const button = Object.assign(document.createElement("button"), { type: "button", className: "full-size" });
     const show = full => {
       box.classList.toggle("in-full", full);
@@ -22,8 +21,10 @@ function offerFullSize() {
       else box.removeAttribute("tabindex");
     };
     button.addEventListener("click", () => show(!box.classList.contains("in-full")));
-    show(false);
+    image.before(box);
+    box.append(image);
     box.after(button);
+    show(false);
   }
 }
 addEventListener("load", offerFullSize);

@@ -134,7 +134,7 @@ def test_solutions_are_folded_under_their_chapter(html, open_page):
 def test_small_figure_can_be_seen_at_full_size(html, open_page):
     page = open_page((html / "chapters" / "01_why_depth_fails.html").as_uri(), width=360)
     button = page.get_by_role("button", name="Full size").first
-    image = page.locator(".cell_output .output:has(+ button.full-size) img").first
+    image = page.locator(".figure-box img").first
     before = image.bounding_box()["width"]
     button.click()
     assert image.bounding_box()["width"] > 1.5 * before
