@@ -11,13 +11,14 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = "resnet_lib"
-CHECKS = "arguments"
-MODULES = (CHECKS, "blocks", "nets/initialisation", "nets/resnet", "nets/cifar")
+# The checks at the doors come first; of them those are taken that the others use.
+MODULES = ("arguments", "blocks", "nets/initialisation", "nets/resnet", "nets/cifar")
 HEAD = '''"""Residual networks of He et al. 2015 (arXiv:1512.03385), for PyTorch, in one file.
 
 resnet18 to resnet152 for ImageNet have torchvision's parameter names and load its weights with
@@ -29,12 +30,9 @@ of the book Residual Networks, Built and Measured. MIT licence.
 
 def one_file(root: Path = ROOT) -> str:
     """The file's text."""
-    parts = {name: list(_statements(root / LIBRARY / f"{name}.py")) for name in MODULES}
-    used = {
-        name for key, part in parts.items() if key != CHECKS for s in part for name in _names(s)
-    }
-    parts[CHECKS] = _needed(parts[CHECKS], used)
-    statements = [s for part in parts.values() for s in part]
+    checks, *others = (list(_statements(root / LIBRARY / f"{name}.py")) for name in MODULES)
+    networks = [s for part in others for s in part]
+    statements = [*_needed(checks, {name for s in networks for name in _names(s)}), *networks]
     used = {name for s in statements for name in _names(s)}
     imports = {one for s in statements for one in _imports(s) if one.bound in used}
     body = [s.text for s in statements if not _is_import(s)]
@@ -49,11 +47,12 @@ class Import(NamedTuple):
     bound: str
 
 
+@dataclass
 class Statement:
     """A statement at the top of a module, with its text and the comments above it."""
 
-    def __init__(self, node: ast.stmt, text: str):
-        self.node, self.text = node, text
+    node: ast.stmt
+    text: str
 
 
 def _statements(path: Path) -> Iterator[Statement]:
