@@ -103,7 +103,14 @@ def with_label(value, place):
     return images, labels
 
 
-@pytest.mark.parametrize("value", [CLASSES, 7, -100])
+def test_label_that_other_losses_pass_over_is_named():
+    images, labels = with_label(-100, 21)
+    given = list(zip(images.split(8), labels.split(8), strict=True))
+    with pytest.raises(ValueError, match=r"^labels must be classes 0 to 2, .* got -100$"):
+        evaluate(cnn(), given)
+
+
+@pytest.mark.parametrize("value", [CLASSES, 7])
 @pytest.mark.parametrize("place", [0, 21])  # in the first batch, in the last
 @pytest.mark.parametrize("listed", [True, False])
 def test_label_out_of_range_is_named(value, place, listed):

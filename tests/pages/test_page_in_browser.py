@@ -113,7 +113,8 @@ def test_contents_open_on_a_narrow_screen(html, open_page):
     page.get_by_role("button", name="Chapters").click()
     dialog = page.locator("#pst-primary-sidebar-modal")
     dialog.wait_for(state="visible")
-    assert dialog.get_by_role("link").count() >= len(PAGES)
+    unfolded = [page for page in PAGES if not re.search(r"/(solutions|api)/", page)]
+    assert dialog.get_by_role("link").count() >= len(unfolded)
 
 
 def test_from_a_chapter_one_goes_on_to_the_next(html, open_page):
