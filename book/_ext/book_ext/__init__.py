@@ -1,41 +1,11 @@
 """The book's own Sphinx extension; each module does one thing and says why."""
 
 import hashlib
+import pkgutil
+from importlib import import_module
 from pathlib import Path
 
-from book_ext import (
-    api,
-    assets,
-    bundle,
-    finish,
-    folded_cells,
-    front,
-    head,
-    images,
-    maths,
-    neighbours,
-    one_file,
-    page_foot,
-    repository,
-    search,
-)
-
-MODULES = (
-    api,
-    assets,
-    bundle,
-    finish,
-    folded_cells,
-    front,
-    head,
-    images,
-    maths,
-    neighbours,
-    one_file,
-    page_foot,
-    repository,
-    search,
-)
+MODULES = [import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
 
 
 def fingerprint():
