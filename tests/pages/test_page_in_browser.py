@@ -142,6 +142,16 @@ def test_small_figure_can_be_seen_at_full_size(html, open_page):
     assert page_checks.width_faults(page) == []
     page.get_by_role("button", name="Fit to the page").first.click()
     assert image.bounding_box()["width"] == before
+    page.set_viewport_size({"width": 1280, "height": 740})
+    page.wait_for_function("!document.querySelector('button.full-size').checkVisibility()")
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_report_of_a_check_is_not_cut_off(html, open_page, width):
+    page = open_page((html / "chapters" / "02_residual_formula.html").as_uri(), width=width)
+    report = page.locator(".output.text_plain pre", has_text="fault found")
+    assert report.count() == 1
+    assert report.evaluate("pre => pre.scrollWidth <= pre.clientWidth")
 
 
 def test_captions_stand_under_their_pictures(html, open_page):

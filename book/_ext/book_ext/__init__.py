@@ -5,18 +5,22 @@ import pkgutil
 from importlib import import_module
 from pathlib import Path
 
+BOOK = Path(__file__).parents[2]
+SOURCES = (".css", ".html", ".js", ".py")
 MODULES = [import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
 
 
-def fingerprint():
-    files = Path(__file__).parent.iterdir()
-    sources = sorted(path for path in files if path.suffix in (".py", ".js"))
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+def fingerprint(*folders):
+    files = sorted(path for folder in folders for path in (BOOK / folder).rglob("*.*"))
+    sources = b"".join(path.read_bytes() for path in files if path.suffix in SOURCES)
+    return hashlib.sha256(sources).hexdigest()
 
 
 def setup(app):
-    # A configuration value, so that after a change to the extension every page is read anew.
-    app.add_config_value("book_ext_fingerprint", fingerprint(), "env")
+    # Configuration values, so that after a change here every page is read anew, and after one of
+    # style, script or template written anew: without a page to write, Sphinx copies none of these.
+    app.add_config_value("book_code", fingerprint("_ext", "_tools"), "env")
+    app.add_config_value("book_look", fingerprint("_static", "_templates"), "html")
     for module in MODULES:
         module.setup(app)
     # Not parallel: all formulas go through one process.

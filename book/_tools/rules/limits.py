@@ -61,6 +61,7 @@ def minutes(notebook: NotebookNode) -> int:
 
 def _too_wide(notebook: NotebookNode) -> Iterator[tuple[int, str, str]]:
     for number, cell in numbered(notebook, "code"):
+        # A check's report, shown without print, wraps on the page; a printed table must not.
         printed = "\n".join(output.get("text", "") for output in cell.outputs)
         longest = max(map(len, printed.splitlines()), default=0)
         if longest > MOST_COLUMNS:
