@@ -34,7 +34,7 @@ CPU = train.World(torch.device("cpu"))
 def main(words: list[str] | None = None) -> int:
     """Run the experiment; return the exit status."""
     options = parse(words)
-    cases = product(options.depths, KINDS, RATES)
+    cases = product(options.depths, options.kinds, options.rates)
     return case_by_case.carry_out(
         "degradation_digits",
         options,
@@ -83,7 +83,10 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     """Read the options."""
     epilog = "The defaults take about half an hour on one CPU core."
     shared = {"depths": [8, 20, 32, 44, 56], "epochs": 15, "seeds": 5}
-    return digits_training.parse("degradation_digits", __doc__, epilog, words, **shared)
+    parts = {"kinds": KINDS, "rates": RATES}
+    return digits_training.parse(
+        "degradation_digits", __doc__, epilog, words, parts=parts, **shared
+    )
 
 
 if __name__ == "__main__":

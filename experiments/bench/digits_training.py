@@ -47,8 +47,12 @@ def parse(
     depths: list[int],
     epochs: int,
     seeds: int = 3,
+    parts: dict[str, tuple] | None = None,
 ) -> argparse.Namespace:
-    """Read the options; what does not fit ends the program with status 2 and says so."""
+    """Read the options; what does not fit ends the program with status 2 and says so.
+
+    `parts` names sets of which a run may take a part, {"rates": (0.1, 0.3)} for --rates.
+    """
     parser = argparse.ArgumentParser(
         prog=f"{experiment}.py",
         description=description,
@@ -62,6 +66,10 @@ def parse(
         help=f"seeds ({seeds})")  # fmt: skip
     add("--epochs", type=int, choices=range(1, 1001), default=epochs, metavar="N",
         help=f"epochs ({epochs})")  # fmt: skip
+    for name, whole in (parts or {}).items():
+        usual = " ".join(map(str, whole))
+        add(f"--{name}", nargs="+", type=type(whole[0]), choices=whole, default=list(whole),
+            metavar=name[0].upper(), help=f"{name} ({usual})")  # fmt: skip
     add("--threads", type=int, choices=range(1, 257), default=1, metavar="N",
         help="CPU threads (1: the networks are small)")  # fmt: skip
     add("--device", choices=["cpu"], default="cpu", help="cpu: the networks are too small for more")
