@@ -76,6 +76,12 @@ class _Watch(TorchDispatchMode):
         self.alive: dict[StorageWeakRef, int] = {}
         self.outside: set[StorageWeakRef] = set()
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Else the first operation imports torch._dynamo, which takes seconds. Nothing is compiled
+        # here anyway: `eager` sees to it.
+        return False
+
     def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
         result = operation(*args, **(kwargs or {}))
         if operation.is_view:

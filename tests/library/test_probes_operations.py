@@ -1,5 +1,8 @@
 """Operations: their arithmetic, traffic and the bytes alive, counted by hand and by torch."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -157,6 +160,17 @@ def test_speed_and_bandwidth_are_positive(name, wrong):
     error = TypeError if isinstance(wrong, str) else ValueError
     with pytest.raises(error, match=rf"^{name} must be a number above 0"):
         least_seconds([], **({"speed": 1, "bandwidth": 1} | {name: wrong}))
+
+
+def test_no_compiler_is_loaded_for_it():
+    """Loading it takes seconds, which a reader would wait for at the first use."""
+    code = """import sys, torch
+from resnet_lib.probes import operation_costs
+with operation_costs():
+    torch.ones(2) + 1
+print("torch._dynamo" in sys.modules)"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_results_are_tensors_of_any_nesting():
