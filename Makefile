@@ -1,16 +1,18 @@
 # make book   builds the pages and prints the one to open    (needs Python 3.11+, git, make)
 # make test   sets up the rest and tests everything          (about 6 GB, most of it PyTorch)
+# make pdf    the book as one PDF, and the pages that offer it       (needs Chromium too)
 # make check  style, types, chapter rules, and the tests of what changed: quick, for working
 # The README has the same steps as plain commands.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := book
-.PHONY: book test test-avx2 check execute oldest serve lint borders clean
+.PHONY: book pdf test test-avx2 check execute oldest serve lint borders clean
 
 VENV := .venv
 OLDEST := .venv-oldest
 BIN := $(VENV)/bin
+ONE_PAGE := _build/one/_build/singlehtml
 PORT ?= 8000
 ONLY ?=
 PYTEST_ARGS ?=
@@ -41,6 +43,17 @@ book: $(VENV)/book.stamp book/node_modules/book.stamp
 	  $(call or_explain,building the pages failed; each warning counts as an error.,Mend what the WARNING and ERROR lines above name; they say which file.)
 	@echo "The book is built. Open this page:"
 	@echo "  file://$(CURDIR)/_build/html/index.html"
+
+pdf: $(VENV)/book.stamp book/node_modules/book.stamp
+	@echo "Putting the book on one page ..."
+	@$(BIN)/jupyter-book build . --path-output _build/one --builder custom --custom-builder singlehtml \
+	  -W --keep-going -n -q > $(VENV)/build.log 2>&1 || { cat $(VENV)/build.log >&2; false; } \
+	  $(call or_explain,putting the book on one page failed.,Try make book; it names what to mend.)
+	@echo "Printing it ..."
+	@$(BIN)/python book/_tools/pdf.py $(ONE_PAGE)/preview.html _build/preview.png && \
+	  $(BIN)/python book/_tools/pdf.py $(ONE_PAGE)/print.html _build/residual-networks.pdf \
+	  $(call or_explain,printing failed.,pdf.py says above what is missing.)
+	@$(MAKE) --no-print-directory book
 
 test: $(VENV)/test.stamp book/node_modules/test.stamp
 	$(BIN)/python -m pytest $(PYTEST_ALL) $(PYTEST_ARGS)

@@ -2,36 +2,21 @@
 
 import functools
 import os
-import shutil
 import threading
 import warnings
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 from building import ROOT, build
+from chromium import find_chromium, options
 from filelock import FileLock
 from page_checks import Watch
 from playwright.sync_api import sync_playwright
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-MAC_CHROME = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 MISSING = (
     "CHROMIUM IS MISSING: NO PAGE WAS LOOKED AT IN A BROWSER. "
     "Install chromium (apt-get install chromium), or name one in the variable CHROMIUM."
 )
-QUIET = (
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
-
-
-def find_chromium():
-    named = [os.environ.get("CHROMIUM"), *map(shutil.which, BROWSERS), MAC_CHROME]
-    return next((path for path in named if path and Path(path).exists()), None)
 
 
 @pytest.fixture(scope="session")
@@ -73,9 +58,8 @@ def browser():
             pytest.fail(MISSING)
         warnings.warn(MISSING, stacklevel=1)
         pytest.skip(MISSING)
-    as_root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=[*QUIET, *as_root])
+        chromium = playwright.chromium.launch(executable_path=path, args=options())
         yield chromium
         chromium.close()
 

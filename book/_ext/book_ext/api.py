@@ -46,8 +46,15 @@ def flatten_signatures(app, pagename, templatename, context, doctree):
     context["body"] = SIGNATURE.sub(flat, context.get("body", ""))
 
 
+def skip_fields(app, what, name, obj, skip, options):
+    """A named tuple's fields stand in its signature; "Alias for field number 0" tells nothing."""
+    is_field = (getattr(obj, "__doc__", "") or "").startswith("Alias for field number")
+    return True if is_field else None
+
+
 def setup(app):
     app.connect("html-page-context", flatten_signatures)
+    app.connect("autodoc-skip-member", skip_fields)
     sys.path.insert(0, str(app.srcdir))
     sys.meta_path.insert(0, LibraryFinder)
     # Else a class that stands on a mock shows the mock's arguments, not its own.

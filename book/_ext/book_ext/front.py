@@ -76,21 +76,21 @@ def panel(root, kind):
     return f'<svg viewBox="0 0 {WIDE} {HIGH}" aria-hidden="true">{"".join(parts)}</svg>'
 
 
-class MainResult(SphinxDirective):
+def main_result(root):
     """Two panels, plain and residual, with the result as the title of each."""
+    figures = []
+    for kind, name in (("plain", "Plain"), ("resnet", "Residual")):
+        title = f"{name}: {DEEP - SHALLOW} more layers, {result(gap(root, kind))}"
+        figures.append(f'<figure><p class="title">{escape(title)}</p>{panel(root, kind)}</figure>')
+    return f'<div class="main-result">{"".join(figures)}</div>'
 
+
+class MainResult(SphinxDirective):
     def run(self):
         root = Path(self.env.srcdir)
         for path in sorted((root / RECORDS).glob("*.json")):
             self.env.note_dependency(str(path))
-        figures = []
-        for kind, name in (("plain", "Plain"), ("resnet", "Residual")):
-            title = f"{name}: {DEEP - SHALLOW} more layers, {result(gap(root, kind))}"
-            figures.append(
-                f'<figure><p class="title">{escape(title)}</p>{panel(root, kind)}</figure>'
-            )
-        html = f'<div class="main-result">{"".join(figures)}</div>'
-        return [nodes.raw("", html, format="html")]
+        return [nodes.raw("", main_result(root), format="html")]
 
 
 def needs(path):
