@@ -237,12 +237,6 @@ def test_wide_print_is_caught(width, message, chapter):
     assert bool(message) == bool(told(limits, chapter, with_cell(chapter, cell)))
 
 
-@pytest.mark.parametrize("name", ["08_toy.ipynb", "11_toy.ipynb"])
-def test_chapter_that_is_to_be_cut_is_left_alone(name, chapter):
-    notebook = with_cell(chapter, code("x = 1\n" * 400))
-    assert told(limits, chapter.with_name(name), notebook) == ""
-
-
 # Tags
 
 

@@ -1,4 +1,4 @@
-"""The experiment behind chapter 11, on so few images that only its working shows."""
+"""The experiment behind chapter 13, on so few images that only its working shows."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""The experiment behind chapter 09, on settings so small that only their working shows."""
+"""The experiment behind chapters 10 and 11, on settings so small that only their working shows."""
 
 import contextlib
 import functools

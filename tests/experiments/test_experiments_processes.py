@@ -1,4 +1,4 @@
-"""The experiments behind chapter 10, on settings so small that only their working shows."""
+"""The experiments behind appendix A2, on settings so small that only their working shows."""
 
 import json
 import math

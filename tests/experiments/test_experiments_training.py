@@ -1,4 +1,4 @@
-"""The experiment behind chapter 08, on settings so small that only its working shows."""
+"""The experiment behind chapter 09, on settings so small that only its working shows."""
 
 import math
 

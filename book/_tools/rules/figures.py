@@ -7,7 +7,7 @@ from nbformat import NotebookNode
 from notebooks import picture_kinds
 
 from rules import Fault
-from rules.reading import is_folded, is_solution, is_to_be_cut, numbered
+from rules.reading import is_folded, is_solution, numbered
 
 SHORTEST = 40  # characters
 MOST_OPEN = 3  # lines of code that draw and may stand open: a call is no obstacle
@@ -21,7 +21,7 @@ def faults(path: Path, notebook: NotebookNode) -> list[Fault]:
         found += [Fault(path.name, number, *what) for what in _complaints(cell, alt, seen)]
         if alt:
             seen.setdefault(alt, number)
-    if not is_solution(path) and not is_to_be_cut(path):
+    if not is_solution(path):
         found += [Fault(path.name, *what) for what in _captions(path, notebook)]
     return found
 

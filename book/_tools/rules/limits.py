@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 
 from rules import Fault
 from rules.prose import sentences
-from rules.reading import headings, is_appendix, is_folded, is_solution, is_to_be_cut, numbered
+from rules.reading import headings, is_appendix, is_folded, is_solution, numbered
 
 MOST_WORDS = 2500
 MOST_LINES = 300
@@ -24,8 +24,6 @@ PROMISE = re.compile(r"\*\*Time:\*\* runs in .+ · reads in about (\d+) minutes\
 
 
 def faults(path: Path, notebook: NotebookNode) -> list[Fault]:
-    if is_to_be_cut(path):
-        return []
     found = [Fault(path.name, *what) for what in _too_wide(notebook)]
     if not is_solution(path):
         found += [Fault(path.name, None, *what) for what in _too_long(path, notebook)]

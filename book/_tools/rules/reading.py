@@ -17,7 +17,6 @@ from nbformat import NotebookNode
 MARKDOWN = MarkdownIt("commonmark").enable("table").disable("text_join").use(dollarmath_plugin)
 
 FOLDED = "hide-input"
-TO_BE_CUT = ("08_", "09_", "10_", "11_")
 
 
 class Heading(NamedTuple):
@@ -46,11 +45,6 @@ def is_solution(path: Path) -> bool:
 def is_appendix(path: Path) -> bool:
     """An appendix is named A1_…: a page to look things up in, without exercises."""
     return not is_solution(path) and re.match(r"A\d+_", path.name) is not None
-
-
-def is_to_be_cut(path: Path) -> bool:
-    """One of the chapters that are still to be cut anew; they keep to fewer rules until then."""
-    return path.name.startswith(TO_BE_CUT)
 
 
 def is_folded(cell: NotebookNode) -> bool:

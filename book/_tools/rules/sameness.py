@@ -18,7 +18,8 @@ PREFIX = "lib:"
 # Notebooks that build nothing of the library, each with the reason.
 EXEMPT: dict[str, str] = {
     "A1_paper_tables": "counts what the library's networks have and cost",
-    "11_degradation": "reads records of experiments; it uses the library and builds none of it",
+    "A2_cost_of_many_gpus": "models what many GPUs cost; no part of the library is built there",
+    "13_degradation": "reads records of experiments; it uses the library and builds none of it",
     "14_your_own_pictures": "uses the library on a folder of pictures, as a reader of it would",
 }
 
