@@ -55,6 +55,8 @@ def test_good_notebooks_pass(rule, place, chapter):
         ("[https://example.org](https://example.org)", "bare address"),
         ("<https://example.org>", "Write a link with text that says where"),
         ("See https://example.org for more.", "bare address"),
+        ("TODO: say why.", "a mark left from writing"),
+        ("Here stands @@ANSWER@@.", "a mark left from writing"),
         ("[The notation](../book/notatoin.md)", "no file. Mend the path"),
         (
             "[The notation](../book/notation.md#symbol)",

@@ -30,6 +30,7 @@ IN_TEXT = {
     r"\\(begin|end)\{": ("maths without dollars", "Write $$…$$ around it."),
     r"\$": ("a single dollar", r"Close the formula, or write \$."),
     r"https?://": ("a bare address", "Write a link with text that says where it leads."),
+    r"@@|\b(TODO|FIXME|TBD)\b": ("a mark left from writing", "Write what should stand there."),
 }
 HTML_ALLOWED = {"details", "summary", "br"}
 EMPTY_LINK_TEXTS = {"", "here", "this", "link", "click here", "this link", "this page"}
