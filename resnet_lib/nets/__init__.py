@@ -2,7 +2,8 @@
 
 from resnet_lib.names import NAMES
 from resnet_lib.nets.cifar import CifarResNet
-from resnet_lib.nets.head import add_dropout
+from resnet_lib.nets.freezing import freeze
+from resnet_lib.nets.head import add_dropout, replace_head
 from resnet_lib.nets.initialisation import he_init, zero_gamma
 from resnet_lib.nets.named import by_name, options_of
 from resnet_lib.nets.resnet import (
@@ -28,9 +29,11 @@ __all__ = [
     "add_dropout",
     "by_name",
     "check_options",
+    "freeze",
     "he_init",
     "make_stage",
     "options_of",
+    "replace_head",
     "resnet18",
     "resnet34",
     "resnet50",

@@ -1,7 +1,9 @@
-"""The classifier at the end of a network."""
+"""The classifier at the end of a network: dropout in front of it, or another in its place."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from resnet_lib.arguments import check_positive
 
 
 class DropoutLinear(nn.Linear):
@@ -46,12 +48,42 @@ def add_dropout(model: nn.Module, share: float, head: str = "fc") -> nn.Module:
         raise TypeError(f"share must be a number, got {share!r}")
     if not 0 <= share < 1:
         raise ValueError(f"share must be at least 0 and below 1, got {share!r}")
+    linear = _linear(model, head)
+    parent, _, name = head.rpartition(".")
+    setattr(model.get_submodule(parent), name, DropoutLinear(linear, float(share)))
+    return model
+
+
+def replace_head(model: nn.Module, num_classes: int, head: str = "fc") -> nn.Module:
+    """Put a new linear layer in the place of a network's classifier, for other classes.
+
+    Its weights are drawn from torch's global generator, as `nn.Linear` does; all other weights
+    stay. It lies on the old one's device, with its number format and mode. Dropout in front of the
+    old one is gone. Returns the same model.
+
+    Args:
+        model: the network.
+        num_classes: outputs of the new classifier.
+        head: the classifier's name within the model, with dots where it lies deeper.
+
+    Raises:
+        TypeError: `num_classes` is no whole number, or `head` no string.
+        ValueError: `num_classes` is below 1, or `head` names no linear layer of the model.
+    """
+    check_positive(num_classes=num_classes)
+    old = _linear(model, head)
+    how = {"device": old.weight.device, "dtype": old.weight.dtype}
+    new = nn.Linear(old.in_features, num_classes, old.bias is not None, **how)
+    parent, _, name = head.rpartition(".")
+    setattr(model.get_submodule(parent), name, new.train(old.training))
+    return model
+
+
+def _linear(model: nn.Module, head: str) -> nn.Linear:
     if not isinstance(head, str):
         raise TypeError(f"head must be a name, as 'fc', got {head!r}")
     linear = {name: m for name, m in model.named_modules() if name and isinstance(m, nn.Linear)}
     if head not in linear:
         known = ", ".join(linear) or "none"
         raise ValueError(f"head must name a linear layer of the model ({known}), got {head!r}")
-    parent, _, name = head.rpartition(".")
-    setattr(model.get_submodule(parent), name, DropoutLinear(linear[head], float(share)))
-    return model
+    return linear[head]

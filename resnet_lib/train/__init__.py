@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         make_optimizer,
         one_cycle,
         parameter_groups,
+        rates_by_part,
     )
     from resnet_lib.train.precision import (
         DTYPES,
@@ -80,6 +81,7 @@ __all__ = [
     "parameter_groups",
     "pick_device",
     "pick_precision",
+    "rates_by_part",
     "right_answers",
     "tensorboard",
     "training_step",

@@ -1,7 +1,7 @@
 """Optimiser and learning rate, as a training configuration asks for them."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,7 @@ __all__ = [
     "make_optimizer",
     "one_cycle",
     "parameter_groups",
+    "rates_by_part",
 ]
 
 #: The factor on the learning rate, from the update's number, from 0, and the number of updates.
@@ -53,6 +54,34 @@ def parameter_groups(
         {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
     ]
     return [group for group in groups if group["params"]]
+
+
+def rates_by_part(model: nn.Module, rates: Mapping[str, float], rate: float) -> list[dict]:
+    """Parameters as an optimiser takes them, each part of a network with a rate of its own.
+
+    A rate per layer group is Howard and Ruder's (2018, section 3.2). Where a part lies in another,
+    the inner one's rate holds. Parameters that require no gradient are left out.
+
+    Args:
+        model: the network.
+        rates: the rates, by the part's name within the model: {"fc": 0.1, "layer3": 0.01}.
+        rate: that of all other parameters.
+
+    Returns:
+        A group for each rate that has parameters, with "params" and "lr"; the others' is last.
+
+    Raises:
+        ValueError: a part has no parameter that requires a gradient.
+    """
+    groups: dict[str, list] = {part: [] for part in (*rates, "")}
+    for name, parameter in model.named_parameters():
+        inside = [part for part in rates if f"{name}.".startswith(f"{part}.")]
+        if parameter.requires_grad:
+            groups[max(inside, key=len, default="")].append(parameter)
+    if empty := [part for part in rates if not groups[part]]:
+        raise ValueError(f"rates names {empty[0]!r}, in which no parameter requires a gradient")
+    found = [{"params": groups[part], "lr": lr} for part, lr in {**rates, "": rate}.items()]
+    return [group for group in found if group["params"]]
 
 
 def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:

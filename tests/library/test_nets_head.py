@@ -1,4 +1,4 @@
-"""Dropout in front of the classifier: what it does, and what it leaves alone."""
+"""Dropout in front of the classifier, and another in its place: what both leave alone."""
 
 import copy
 import re
@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from resnet_lib.nets import CifarResNet, add_dropout, resnet18
+from resnet_lib.nets import CifarResNet, add_dropout, replace_head, resnet18
 
 
 class Head(nn.Module):
@@ -152,3 +152,54 @@ def test_head_must_be_a_name():
 def test_imagenet_family_too():
     net = add_dropout(resnet18(num_classes=4), 0.1).eval()
     assert net(torch.randn(1, 3, 32, 32)).shape == (1, 4)
+
+
+def test_new_head_has_its_classes_and_all_else_stays():
+    net = network().eval()
+    before = copy.deepcopy(net.state_dict())
+    assert replace_head(net, 7) is net
+    assert net(torch.randn(2, 1, 8, 8)).shape == (2, 7)
+    changed = {n for n, t in net.state_dict().items() if not torch.equal(t, before[n])}
+    assert changed == {"fc.weight", "fc.bias"}
+
+
+def test_new_head_is_drawn_as_a_linear_layer_is():
+    net = network()
+    torch.manual_seed(3)
+    replace_head(net, 5)
+    torch.manual_seed(3)
+    drawn = nn.Linear(64, 5)
+    assert torch.equal(net.fc.weight, drawn.weight)
+    assert torch.equal(net.fc.bias, drawn.bias)
+
+
+def test_new_head_lies_where_the_old_one_lay_and_keeps_its_format_and_mode():
+    net = Head().double().eval()
+    replace_head(net, 3, "top.2")
+    assert net.top[2].weight.shape == (3, 4)
+    assert net.top[2].bias is None
+    assert net.top[2].weight.dtype == torch.float64
+    assert not net.top[2].training
+    assert replace_head(network().train(), 2).fc.training
+
+
+def test_new_head_takes_dropout_away_with_the_old_one():
+    net = replace_head(add_dropout(network(), 0.5), 4)
+    assert type(net.fc) is nn.Linear
+
+
+@pytest.mark.parametrize(
+    ("classes", "head", "kind", "words"),
+    [
+        (0, "fc", ValueError, "num_classes must be a whole number of at least 1, got 0"),
+        (2.0, "fc", TypeError, "num_classes must be a whole number"),
+        (2, "classifier", ValueError, "head must name a linear layer of the model (fc)"),
+        (2, None, TypeError, "head must be a name, as 'fc'"),
+    ],
+)
+def test_what_is_no_head_is_refused_and_the_model_stays(classes, head, kind, words):
+    net = network()
+    old = net.fc
+    with pytest.raises(kind, match=re.escape(words)):
+        replace_head(net, classes, head)
+    assert net.fc is old

@@ -8,7 +8,14 @@ from torch import nn
 from torch.optim import SGD, lr_scheduler
 from toy_training import cnn
 
-from resnet_lib.train import TrainConfig, learning_rate, make_optimizer, parameter_groups
+from resnet_lib.nets import CifarResNet, freeze
+from resnet_lib.train import (
+    TrainConfig,
+    learning_rate,
+    make_optimizer,
+    parameter_groups,
+    rates_by_part,
+)
 
 STEPS = [1, 2, 3, 4, 7, 10, 100, 101]
 
@@ -168,3 +175,50 @@ def test_optimizer_is_the_one_asked_for(settings, kind, expected):
     expected = expected | {"lr": 0.3, "weight_decay": 0.02}
     for group in optimizer.param_groups:
         assert {name: group[name] for name in expected} == expected
+
+
+def in_groups(net, groups):
+    """The names of the parameters in each group, with its rate."""
+    names = {id(p): name for name, p in net.named_parameters()}
+    return [([names[id(p)] for p in group["params"]], group["lr"]) for group in groups]
+
+
+def test_each_part_has_its_rate_and_the_others_theirs():
+    net = CifarResNet(8)
+    head, inner, outer, rest = in_groups(
+        net, rates_by_part(net, {"fc": 0.1, "layer3.0.bn1": 0.05, "layer3": 0.02}, 0.01)
+    )
+    assert head == (["fc.weight", "fc.bias"], 0.1)
+    assert inner == (["layer3.0.bn1.weight", "layer3.0.bn1.bias"], 0.05)
+    assert outer[1] == 0.02
+    assert all(name.startswith("layer3.") for name in outer[0])
+    assert rest[1] == 0.01
+    names = [name for group in (head, inner, outer, rest) for name in group[0]]
+    assert sorted(names) == sorted(name for name, _ in net.named_parameters())
+    assert {"conv1.weight", "bn1.bias"} <= set(rest[0])
+
+
+def test_a_name_that_begins_alike_is_another_part():
+    net = nn.ModuleDict({"fc": nn.Linear(1, 1), "fc2": nn.Linear(1, 1)})
+    first, others = in_groups(net, rates_by_part(net, {"fc": 0.1}, 0.01))
+    assert first[0] == ["fc.weight", "fc.bias"]
+    assert others[0] == ["fc2.weight", "fc2.bias"]
+
+
+def test_frozen_parts_have_no_rate():
+    net = freeze(CifarResNet(8), "conv1", "bn1", "layer1", "layer2", "layer3")
+    (only,) = in_groups(net, rates_by_part(net, {"fc": 0.1}, 0.01))
+    assert only == (["fc.weight", "fc.bias"], 0.1)
+
+
+@pytest.mark.parametrize("part", ["layer1", "classifier"])
+def test_a_part_without_a_parameter_to_train_is_refused(part):
+    net = freeze(CifarResNet(8), "layer1")
+    with pytest.raises(ValueError, match=f"rates names '{part}', in which no parameter"):
+        rates_by_part(net, {part: 0.1}, 0.01)
+
+
+def test_an_optimiser_takes_the_groups():
+    net = CifarResNet(8)
+    groups = rates_by_part(net, {"fc": 0.1}, 0.01)
+    assert [g["lr"] for g in torch.optim.SGD(groups, 1.0).param_groups] == [0.1, 0.01]
