@@ -28,6 +28,13 @@ GIVEN = {
     "torch": "torch",
     "torchvision": "torchvision",
 }
+# What a single notebook may ask for beside them, the same way. A machine mostly lacks it, and the
+# first cell then says what to install; the tests lend it to the notebooks that import it.
+EXTRAS = {
+    "huggingface_hub": "huggingface_hub",
+    "timm": "timm",
+    "transformers": "transformers",
+}
 FENCED = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 FOR_IPYTHON = re.compile(r"^(\s*)[%!].*$", re.MULTILINE)
 # Prose calls the checks by the name that all chapters import them under.
@@ -82,7 +89,7 @@ def carried(notebook: NotebookNode, root: Path) -> Carried:
     asked |= set().union(*(code.packages for code in cells))
     asked |= set().union(*(code.packages_at_once for code in modules))
     asked -= set(stand_ins) | set(PACKAGES) | sys.stdlib_module_names
-    return Carried(files, {name: GIVEN.get(name, name) for name in sorted(asked)})
+    return Carried(files, {name: (GIVEN | EXTRAS).get(name, name) for name in sorted(asked)})
 
 
 def _code_of(notebook: NotebookNode) -> Iterator[Code]:

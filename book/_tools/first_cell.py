@@ -14,7 +14,8 @@ def _check(packages):
     lacking = [name for module, name in packages.items() if not find_spec(module)]
     if lacking:
         cure = f"In a cell above this one:  %pip install {' '.join(lacking)}"
-        needs = f"{' and '.join(lacking)}, which is not installed"
+        verb = "is" if len(lacking) == 1 else "are"
+        needs = f"{' and '.join(lacking)}, which {verb} not installed"
         raise RuntimeError(f"This notebook needs {needs}. {cure}")
     import torch
 

@@ -24,7 +24,7 @@ def freeze(model: nn.Module, *parts: str) -> nn.Module:
             raise TypeError(f"parts must be names, as 'layer1', got {part!r}")
         if part not in known or not part:
             children = ", ".join(name for name, _ in model.named_children())
-            raise ValueError(f"parts must name modules of the model ({children}), got {part!r}")
+            raise ValueError(f"parts must be modules of it ({children}), got {part!r}")
     for part in parts or ("",):
         known[part].requires_grad_(False).eval()
     return model

@@ -11,7 +11,7 @@ import nbformat
 import pytest
 import safetensors
 import torch
-from carried import STAND_INS, carried
+from carried import EXTRAS, STAND_INS, carried
 from nbformat import v4
 from notebooks import ROOT, notebook_paths, read, write
 from safetensors.torch import load, save
@@ -99,6 +99,16 @@ def test_packages_of_others_are_asked_for_or_stood_in_for():
     assert {"stand_ins/tqdm.py", "stand_ins/safetensors/torch.py"} <= set(needed.files)
 
 
+def test_extras_are_asked_for_by_the_notebook_that_imports_them():
+    needed = carried(
+        v4.new_notebook(cells=[code("import timm, transformers\nfrom resnet_lib import weights")]),
+        ROOT,
+    )
+    assert {"timm", "transformers"} <= set(needed.packages)
+    assert not {"timm", "transformers"} & set(carried(v4.new_notebook(cells=[]), ROOT).packages)
+    assert {"timm", "transformers", "huggingface_hub"} == set(EXTRAS)
+
+
 # The first cell
 
 
@@ -139,6 +149,15 @@ def test_first_cell_says_what_a_machine_lacks(before, says):
     assert exit_code != 0
     assert says in said.splitlines()[-1]
     assert "went on" not in said
+
+
+def test_first_cell_names_all_that_is_to_be_installed():
+    source = first_cell(code("import timm, transformers"))
+    source = source.replace("find_spec(module)", "module not in ('timm', 'transformers')")
+    exit_code, said = run("print('went on')", "", source)
+    assert exit_code != 0
+    assert "needs timm and transformers, which are not installed. In a cell above" in said
+    assert said.splitlines()[-1].endswith("%pip install timm transformers")
 
 
 def test_first_cell_leaves_no_name_behind_that_a_chapter_could_use():

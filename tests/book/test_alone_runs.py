@@ -15,6 +15,12 @@ NOTEBOOKS = {
     ],
     "altered": [code("print(1 + 1)", printed("3\n"))],
     "leaves_a_file": [code("print(open('left.txt', 'w').write('x'))", printed("1\n"))],
+    "wants_an_extra": [
+        code(
+            "import huggingface_hub, safetensors\n\nprint(safetensors.__name__)",
+            printed("safetensors\n"),
+        )
+    ],
     "wants_more": [code("import hypothesis\n\nprint(1)", printed("1\n"))],
 }
 
@@ -43,6 +49,10 @@ def test_file_left_in_the_readers_folder_is_an_error(report):
     assert "leaves_a_file.ipynb left ['left.txt'] in the reader's folder" in report
 
 
+def test_a_notebook_gets_the_extra_that_it_asks_for(report):
+    assert outcome(report, "wants_an_extra", 0) == "PASSED", report
+
+
 def test_what_the_readers_machine_lacks_is_an_error(report):
     assert "needs hypothesis, which is not installed" in report
-    assert "1 failed, 3 passed, 2 errors" in report
+    assert "1 failed, 4 passed, 2 errors" in report

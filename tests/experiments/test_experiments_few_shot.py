@@ -4,10 +4,26 @@ import few_shot
 import pytest
 import torch
 from bench import record
+from notebooks import ROOT
 
 from resnet_lib import data, weights
 
 SMALL = ["--tasks", "digits", "--pictures", "1", "--steps", "1", "--seeds", "2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("few_shot", []), ("few_shot_longer", ["--ways", "scratch", "--steps", "300"])],
+)
+def test_the_record_has_a_row_for_each_case(name, words):
+    held = record.load(ROOT / "results" / f"{name}.json")
+    asked = few_shot.parse(words)
+    assert held["configuration"]["steps"] == asked.steps
+    found = [(row["task"], row["pictures"], row["way"]) for row in held["results"]]
+    assert found == [(t, n, w) for t in asked.tasks for n in asked.pictures for w in asked.ways]
+    for row in held["results"]:
+        assert len(row["errors"]) == asked.seeds
+        assert all(0 <= error <= 100 for error in row["errors"])
 
 
 def test_a_small_run_leaves_a_record(tmp_path):

@@ -12,30 +12,30 @@ from pathlib import Path
 
 from alone import stand_alone
 from bare_python import KERNEL, add_kernel, make_bare_python
+from carried import EXTRAS, carried
 from nbval.kernel import RunningKernel
 from nbval.plugin import IPyNbFile
+from notebooks import ROOT
 
 ANOTHER_PYTHON = "NOTEBOOK_PYTHON"  # names the Python to run notebooks with; see `make oldest`
 
-ABSENT = ("resnet_lib", "resnet_checks", "resnet_cli", "safetensors", "tqdm", "pytest", "alone")
-WHAT_IS_HERE = (
-    f"import importlib.util as util\nprint([name for name in {ABSENT} if util.find_spec(name)])"
-)
+ABSENT = ("resnet_lib", "resnet_checks", "resnet_cli", "pytest", "alone")
+STOOD_IN_FOR = ("safetensors", "tqdm")  # the extras bring them
 
 
 @cache
-def kernel_folder() -> tempfile.TemporaryDirectory:
+def kernel_folder(extras: frozenset[str]) -> tempfile.TemporaryDirectory:
     """The description of the kernel, and its Python; once for the whole run."""
     folder = tempfile.TemporaryDirectory(prefix="bare_python_")
     place = Path(folder.name)
     named = os.environ.get(ANOTHER_PYTHON)
-    add_kernel(Path(named) if named else make_bare_python(place / "venv"), place)
+    add_kernel(Path(named) if named else make_bare_python(place / "venv", extras), place)
     return folder
 
 
-def start_kernel(folder: str, startup_timeout: float = 60) -> RunningKernel:
+def start_kernel(folder: str, extras: frozenset[str], startup_timeout: float = 60) -> RunningKernel:
     before = os.environ.get("JUPYTER_PATH")
-    os.environ["JUPYTER_PATH"] = kernel_folder().name
+    os.environ["JUPYTER_PATH"] = kernel_folder(extras).name
     try:
         return RunningKernel(KERNEL, cwd=folder, startup_timeout=startup_timeout)
     finally:
@@ -51,12 +51,14 @@ class AloneNotebook(IPyNbFile):
         first, *others = (c for c in stand_alone(self.path).cells if c.cell_type == "code")
         own = [cell for cell in self.nb.cells if cell.cell_type == "code"]
         assert [(c.id, c.source) for c in others] == [(c.id, c.source) for c in own]
+        extras = frozenset(carried(self.nb, ROOT).packages) & frozenset(EXTRAS)
         self.folder = tempfile.TemporaryDirectory(prefix="empty_")
         self.kernel = start_kernel(
-            self.folder.name, self.config.option.nbval_kernel_startup_timeout
+            self.folder.name, extras, self.config.option.nbval_kernel_startup_timeout
         )
         self.setup_sanitize_files()
-        assert run(self.kernel, WHAT_IS_HERE) == "[]\n"
+        absent = ABSENT if extras else ABSENT + STOOD_IN_FOR
+        assert run(self.kernel, what_is_here(absent)) == "[]\n"
         run(self.kernel, first.source)
 
     def teardown(self):
@@ -64,6 +66,11 @@ class AloneNotebook(IPyNbFile):
         left = sorted(os.listdir(self.folder.name))
         self.folder.cleanup()
         assert not left, f"{self.path.name} left {left} in the reader's folder"
+
+
+def what_is_here(names: tuple[str, ...]) -> str:
+    """Code that prints which of the packages the kernel finds."""
+    return f"import importlib.util as util\nprint([n for n in {names} if util.find_spec(n)])"
 
 
 def run(kernel: RunningKernel, source: str) -> str:

@@ -10,6 +10,7 @@ import re
 import shutil
 import sys
 import venv
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
@@ -19,13 +20,16 @@ PROMISED = ("torch", "torchvision", "numpy", "matplotlib", "scikit-learn")
 KERNEL = "alone"
 
 
-def make_bare_python(folder: Path) -> Path:
-    """Make an environment in ``folder`` out of this one's packages; return its Python."""
+def make_bare_python(folder: Path, extras: Iterable[str] = ()) -> Path:
+    """Make an environment in ``folder`` out of this one's packages; return its Python.
+
+    ``extras`` are packages that a notebook may ask for beside the promised ones.
+    """
     venv.create(folder, symlinks=os.name != "nt", with_pip=False)
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     site = folder / ("Lib" if os.name == "nt" else f"lib/{version}") / "site-packages"
-    for name in _with_needs({*PROMISED, "ipykernel"}):
+    for name in _with_needs({*PROMISED, *extras, "ipykernel"}):
         found = metadata.distribution(name)
         for first in {file.parts[0] for file in found.files if file.parts[0] != ".."}:
             if not (site / first).exists() and first != "__pycache__":
