@@ -20,12 +20,11 @@ import copy
 import math
 import sys
 from itertools import product
-from pathlib import Path
 
 import torch
 from bench import case_by_case, record
 from bench.numbers import significant
-from bench.options import at_least, positive
+from bench.options import at_least, json_file, positive
 from torch import nn
 
 from resnet_lib import data, nets, train
@@ -162,11 +161,9 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     add("--target", type=positive, default=5.0, metavar="X", help="test error in percent (5)")
     add("--threads", type=at_least(1), default=1, metavar="N", help="CPU threads (1)")
     add("--device", choices=["cpu"], default="cpu", help="cpu: the networks are too small for more")
-    add("--out", type=Path, default=record.ROOT / "results" / "batch_size.json",
+    add("--out", type=json_file, default=record.ROOT / "results" / "batch_size.json",
         metavar="FILE.json", help="the record (results/batch_size.json)")  # fmt: skip
     options = parser.parse_args(words)
-    if options.out.suffix != ".json" or options.out.is_dir():
-        parser.error(f"argument --out: must be a file ending in .json, got {options.out}")
     if options.warmup > options.epochs:
         parser.error("argument --warmup: must be at most --epochs")
     return options

@@ -16,7 +16,6 @@ import argparse
 import sys
 from collections.abc import Callable
 from itertools import product
-from pathlib import Path
 from statistics import median
 
 import torch
@@ -24,7 +23,7 @@ import torch.nn.functional as F
 import torchvision
 from bench import case_by_case, measure, record
 from bench.numbers import ratio_spread, significant
-from bench.options import at_least
+from bench.options import at_least, json_file
 from torch import Tensor, nn
 
 from resnet_lib import nets
@@ -176,7 +175,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
         help=f"of {', '.join(NETWORKS)} (resnet18 resnet50)")  # fmt: skip
     add("--batches", nargs="+", type=at_least(1), default=[1, 8, 32], help="images (1 8 32)")
     add("--sizes", nargs="+", type=at_least(1), default=[224], help="pixels per side (224)")
-    add("--out", type=Path, default=record.ROOT / "results" / "bench_parity.json",
+    add("--out", type=json_file, default=record.ROOT / "results" / "bench_parity.json",
         metavar="FILE.json", help="where the record goes (results/bench_parity.json)")  # fmt: skip
     options = parser.parse_args(words)
     complete(options, parser)
@@ -193,8 +192,6 @@ def complete(options: argparse.Namespace, parser: argparse.ArgumentParser) -> No
     # Up to 32 pixels the last stage has one position, and batch norm cannot train on one value.
     if min(options.sizes) <= 32 and min(options.batches) == 1:
         parser.error(f"argument --sizes: must be at least 33 with batch 1, got {options.sizes}")
-    if options.out.suffix != ".json" or options.out.is_dir():
-        parser.error(f"argument --out: must be a file ending in .json, got {options.out}")
 
 
 if __name__ == "__main__":

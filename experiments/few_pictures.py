@@ -17,12 +17,11 @@ import argparse
 import sys
 from functools import cache
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import torch
 from bench import case_by_case, record
-from bench.options import at_least
+from bench.options import at_least, json_file
 from torch import Tensor, nn
 
 from resnet_lib import data, nets, train
@@ -99,12 +98,9 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     add("--steps", type=at_least(1), default=300, metavar="N", help="updates (300)")
     add("--seeds", type=at_least(1), default=3, metavar="N", help="seeds (3)")
     add("--threads", type=at_least(1), default=1, metavar="N", help="CPU threads (1)")
-    add("--out", type=Path, default=record.ROOT / "results" / "few_pictures.json",
+    add("--out", type=json_file, default=record.ROOT / "results" / "few_pictures.json",
         metavar="FILE.json", help="the record (results/few_pictures.json)")  # fmt: skip
-    options = parser.parse_args(words)
-    if options.out.suffix != ".json" or options.out.is_dir():
-        parser.error(f"argument --out: must be a file ending in .json, got {options.out}")
-    return options
+    return parser.parse_args(words)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from pathlib import Path
 
 import torch
 from bench import case_by_case, record
-from bench.options import at_least
+from bench.options import at_least, json_file, positive
 from torch import nn
 
 from resnet_lib import data, nets, train, weights
@@ -204,14 +204,11 @@ def parse(words: list[str] | None) -> argparse.Namespace:
         help="epochs of the source for cats-dogs (5)")  # fmt: skip
     add("--seeds", type=at_least(1), default=4, metavar="N", help="seeds (4)")
     add("--first-seed", type=at_least(0), default=0, metavar="N", help="the first of them (0)")
-    add("--rate", type=float, default=None, metavar="R", help="the highest rate, for all ways")
+    add("--rate", type=positive, default=None, metavar="R", help="the highest rate, for all ways")
     add("--threads", type=at_least(1), default=1, metavar="N", help="CPU threads (1)")
-    add("--out", type=Path, default=record.ROOT / "results" / "few_shot.json",
+    add("--out", type=json_file, default=record.ROOT / "results" / "few_shot.json",
         metavar="FILE.json", help="the record (results/few_shot.json)")  # fmt: skip
-    options = parser.parse_args(words)
-    if options.out.suffix != ".json" or options.out.is_dir():
-        parser.error(f"argument --out: must be a file ending in .json, got {options.out}")
-    return options
+    return parser.parse_args(words)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from pathlib import Path
 
 import torch
 from bench import case_by_case, record
-from bench.options import at_least
+from bench.options import at_least, json_file
 from PIL import Image
 from torch import nn
 
@@ -190,12 +190,9 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     add("--epochs", type=at_least(1), default=epochs, metavar="N", help=f"epochs ({epochs})")
     add("--threads", type=at_least(1), default=1, metavar="N", help="CPU threads (1)")
     add("--device", choices=["cpu"], default="cpu", help="cpu: the networks are too small for more")
-    add("--out", type=Path, default=record.ROOT / "results" / "own_pictures.json",
+    add("--out", type=json_file, default=record.ROOT / "results" / "own_pictures.json",
         metavar="FILE.json", help="the record (results/own_pictures.json)")  # fmt: skip
-    options = parser.parse_args(words)
-    if options.out.suffix != ".json" or options.out.is_dir():
-        parser.error(f"argument --out: must be a file ending in .json, got {options.out}")
-    return options
+    return parser.parse_args(words)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ import torch
 import torch.nn.functional as F
 from bench import case_by_case, measure, record
 from bench.numbers import spread
-from bench.options import at_least
+from bench.options import at_least, json_file
 from torch import Tensor, nn
 
 from resnet_lib import nets
@@ -174,11 +174,9 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     add("--rounds", type=at_least(1), default=20, metavar="N", help="rounds in each case (20)")
     add("--threads", type=int, choices=[1], default=1, help="CPU threads of each process (1)")
     add("--device", choices=["cpu", "cuda"], default="cpu", help="two CPU processes, or two GPUs")
-    add("--out", type=Path, default=record.ROOT / "results" / "two_processes.json",
+    add("--out", type=json_file, default=record.ROOT / "results" / "two_processes.json",
         metavar="FILE.json", help="the record (results/two_processes.json)")  # fmt: skip
     options = parser.parse_args(words)
-    if options.out.suffix != ".json" or options.out.is_dir():
-        parser.error(f"argument --out: must be a file ending in .json, got {options.out}")
     if options.rounds < 2:
         parser.error("argument --rounds: must be at least 2, for quartiles")
     return options

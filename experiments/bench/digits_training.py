@@ -3,13 +3,13 @@
 import argparse
 import math
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from bench import record
+from bench.options import json_file
 from resnet_lib import data
 
 BATCH = 128
@@ -73,12 +73,9 @@ def parse(
     add("--threads", type=int, choices=range(1, 257), default=1, metavar="N",
         help="CPU threads (1: the networks are small)")  # fmt: skip
     add("--device", choices=["cpu"], default="cpu", help="cpu: the networks are too small for more")
-    add("--out", type=Path, default=record.ROOT / "results" / f"{experiment}.json",
+    add("--out", type=json_file, default=record.ROOT / "results" / f"{experiment}.json",
         metavar="FILE.json", help=f"the record (results/{experiment}.json)")  # fmt: skip
-    options = parser.parse_args(words)
-    if options.out.suffix != ".json" or options.out.is_dir():
-        parser.error(f"argument --out: must be a file ending in .json, got {options.out}")
-    return options
+    return parser.parse_args(words)
 
 
 def depth(text: str) -> int:
