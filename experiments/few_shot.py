@@ -18,7 +18,7 @@ are photographs), under a rate that falls along a cosine:
 
   errors      test error in percent, seed by seed; the test pictures are always the same
 
-The highest rates, RATES, were chosen beforehand on the digits, one for each way, with --rate and
+The highest rates, RATES, were chosen beforehand on the digits, one for each way, with --rates and
 with pictures that the seeds 100 and 101 drew. CIFAR-10 is taken from the folder in RESNET_LIB_DATA.
 A killed run goes on with the same command; the source is kept in runs/few_shot.
 """
@@ -68,11 +68,12 @@ def main(words: list[str] | None = None) -> int:
 def measure(case: dict, options: argparse.Namespace) -> dict:
     """Train once with each seed."""
     found = task(case["task"])
+    rate = options.rates[options.ways.index(case["way"])]
     errors = []
     for seed in range(options.first_seed, options.first_seed + options.seeds):
         batches = drawn(found, case["task"], case["pictures"], seed, options.steps)
         model = prepared(case, len(found.classes), seed, options.source_epochs)
-        config = train.TrainConfig(epochs=1, learning_rate=options.rate or RATES[case["way"]])
+        config = train.TrainConfig(epochs=1, learning_rate=rate)
         train.fit(model, batches, config=config, world=CPU, progress=False)
         test = data.Batches(
             found.test_images, found.test_labels, TEST_BATCH, transform=found.normalize
@@ -204,11 +205,16 @@ def parse(words: list[str] | None) -> argparse.Namespace:
         help="epochs of the source for cats-dogs (5)")  # fmt: skip
     add("--seeds", type=at_least(1), default=4, metavar="N", help="seeds (4)")
     add("--first-seed", type=at_least(0), default=0, metavar="N", help="the first of them (0)")
-    add("--rate", type=positive, default=None, metavar="R", help="the highest rate, for all ways")
+    add("--rates", nargs="+", type=positive, metavar="R",
+        help="the highest rate of each way, in their order (0.03 1.0 0.03)")  # fmt: skip
     add("--threads", type=at_least(1), default=1, metavar="N", help="CPU threads (1)")
     add("--out", type=json_file, default=record.ROOT / "results" / "few_shot.json",
         metavar="FILE.json", help="the record (results/few_shot.json)")  # fmt: skip
-    return parser.parse_args(words)
+    options = parser.parse_args(words)
+    options.rates = options.rates or [RATES[way] for way in options.ways]
+    if len(options.rates) != len(options.ways):
+        parser.error("--rates wants as many numbers as there are --ways")
+    return options
 
 
 if __name__ == "__main__":

@@ -160,9 +160,15 @@ def describe(experiment: str, configuration: dict, seed: int) -> dict:
 
 
 def command(experiment: str, configuration: dict) -> str:
-    """Return the command that runs an experiment with a configuration, from the root folder."""
+    """Return the command that runs an experiment with a configuration, from the root folder.
+
+    Raises:
+        ValueError: an option is None, which no command line can say.
+    """
     words = ["python", f"experiments/{experiment}.py"]
     for name, value in configuration.items():
+        if value is None:
+            raise ValueError(f"--{name.replace('_', '-')} is None: write the value that is meant")
         values = value if isinstance(value, list) else [value]
         words += [f"--{name.replace('_', '-')}", *map(str, values)]
     return " ".join(words)

@@ -101,3 +101,11 @@ def test_what_is_not_allowed_is_said(capsys):
     with pytest.raises(SystemExit):
         few_shot.parse(["--tasks", "birds"])
     assert "invalid choice: 'birds'" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        few_shot.parse(["--ways", "head", "all", "--rates", "1"])
+    assert "as many numbers as there are --ways" in capsys.readouterr().err
+
+
+def test_each_way_is_trained_at_its_own_rate():
+    assert few_shot.parse(["--ways", "all", "head"]).rates == [0.03, 1.0]
+    assert few_shot.parse(["--ways", "head", "--rates", "0.3"]).rates == [0.3]

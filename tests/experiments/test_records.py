@@ -337,3 +337,10 @@ def test_a_record_is_there_only_if_its_options_are_the_same(tmp_path):
     assert record.is_there(path, header(commit=None))
     with pytest.raises(record.RecordError, match=r"a\.json is the record of another run, python"):
         record.is_there(path, header(configuration={"device": "cuda"}))
+
+
+def test_a_command_says_every_option():
+    said = record.command("tried", {"first_seed": 3, "networks": ["a", "b"]})
+    assert said == "python experiments/tried.py --first-seed 3 --networks a b"
+    with pytest.raises(ValueError, match="--first-seed is None"):
+        record.command("tried", {"first_seed": None})
