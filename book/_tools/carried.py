@@ -31,8 +31,10 @@ GIVEN = {
 # What a single notebook may ask for beside them, the same way. A machine mostly lacks it, and the
 # first cell then says what to install; the tests lend it to the notebooks that import it.
 EXTRAS = {
+    "captum": "captum",
     "huggingface_hub": "huggingface_hub",
     "timm": "timm",
+    "torchmetrics": "torchmetrics[detection]",
     "transformers": "transformers",
 }
 FENCED = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -18,6 +18,7 @@ from resnet_lib.nets.resnet import (
     resnet152,
 )
 from resnet_lib.nets.stacks import PlainStack, ResidualStack
+from resnet_lib.nets.stages import stage_features
 
 __all__ = [
     "CONFIGURATIONS",
@@ -39,5 +40,6 @@ __all__ = [
     "resnet50",
     "resnet101",
     "resnet152",
+    "stage_features",
     "zero_gamma",
 ]

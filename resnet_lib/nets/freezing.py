@@ -8,7 +8,7 @@ def freeze(model: nn.Module, *parts: str) -> nn.Module:
 
     The mode matters where a part has batch norm. In train mode its running statistics move with
     every batch, frozen or not, and it normalises by the batch. `model.train()` sets it back to
-    train mode: freeze after it. `train.fit` leaves modes as they are. Returns the same model.
+    train mode: freeze after it. `train.fit` leaves it in eval mode. Returns the same model.
 
     Args:
         model: the network.

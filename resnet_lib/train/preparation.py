@@ -10,9 +10,20 @@ __all__ = ["infinite_buffers", "prepared", "training_modes"]
 
 
 def training_modes(model: nn.Module) -> dict[nn.Module, bool]:
-    """Each module's mode in training: its own; a network that is wholly in eval mode is trained."""
+    """Each module's mode in training: its own.
+
+    A network that is wholly in eval mode is put into train mode, apart from its frozen parts.
+    """
     modes = {module: module.training for module in model.modules()}
-    return modes if any(modes.values()) else dict.fromkeys(modes, True)
+    if any(modes.values()):
+        return modes
+    frozen = {inner for part in modes if _is_frozen(part) for inner in part.modules()}
+    return {module: module not in frozen for module in modes}
+
+
+def _is_frozen(part: nn.Module) -> bool:
+    wanted = [parameter.requires_grad for parameter in part.parameters()]
+    return bool(wanted) and not any(wanted)
 
 
 def infinite_buffers(model: nn.Module) -> set[str]:

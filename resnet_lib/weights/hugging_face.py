@@ -21,8 +21,8 @@ from resnet_lib.weights.reading import listed, read_weights
 def hugging_face_parts(blocks: int) -> dict[str, str]:
     """Layers of a ResNet: torchvision's names, which are ours, and for each that of transformers.
 
-    Both kinds of block are in it, so a network has some of these names and never all. Stages and
-    layers are counted from 1 here and from 0 there.
+    Both kinds of block are in it, so a network has some of these names and never all. Stages,
+    and convolutions within a block, are counted from 1 here and from 0 there.
 
     Args:
         blocks: how many blocks a stage may have.
@@ -107,8 +107,11 @@ def hugging_face_config(network: ResNet) -> dict[str, Any]:
             raise ValueError(
                 f"network must have {name}={theirs!r} for transformers, got {options[name]!r}"
             )
-    if not isinstance(network.fc, nn.Linear):
-        raise ValueError(f"network must end in a linear layer, got {type(network.fc).__name__}")
+    for layer, kind in ((network.conv1, nn.Conv2d), (network.fc, nn.Linear)):
+        if not isinstance(layer, kind):
+            raise ValueError(
+                f"network must begin with a Conv2d and end in a Linear, got {type(layer).__name__}"
+            )
     stages = [getattr(network, f"layer{n}") for n in range(1, 5)]
     block = stages[0][0]
     return {

@@ -51,7 +51,8 @@ class AloneNotebook(IPyNbFile):
         first, *others = (c for c in stand_alone(self.path).cells if c.cell_type == "code")
         own = [cell for cell in self.nb.cells if cell.cell_type == "code"]
         assert [(c.id, c.source) for c in others] == [(c.id, c.source) for c in own]
-        extras = frozenset(carried(self.nb, ROOT).packages) & frozenset(EXTRAS)
+        asked = carried(self.nb, ROOT).packages
+        extras = frozenset(asked[name] for name in asked if name in EXTRAS)
         self.folder = tempfile.TemporaryDirectory(prefix="empty_")
         self.kernel = start_kernel(
             self.folder.name, extras, self.config.option.nbval_kernel_startup_timeout

@@ -60,18 +60,20 @@ def add_kernel(python: Path, folder: Path) -> None:
 
 
 def _with_needs(names: set[str]) -> set[str]:
-    """The distributions by that name and all that these need, by their normal names."""
+    """The distributions by that name, as "one" or "one[extra]", and all that these need."""
     found: set[str] = set()
-    waiting = sorted(names)
+    waiting = [Requirement(name) for name in sorted(names)]
     while waiting:
-        name = re.sub(r"[-_.]+", "-", waiting.pop()).lower()
-        if name in found:
+        wanted = waiting.pop()
+        name = re.sub(r"[-_.]+", "-", wanted.name).lower()
+        if name in found and not wanted.extras:
             continue
         found.add(name)
         for line in metadata.requires(name) or []:
             need = Requirement(line)
-            if need.marker is None or need.marker.evaluate({"extra": ""}):
-                waiting.append(need.name)
+            extras = wanted.extras or {""}
+            if need.marker is None or any(need.marker.evaluate({"extra": e}) for e in extras):
+                waiting.append(need)
     return found
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import re
+import warnings
 
 import pytest
 import torch
@@ -51,6 +52,22 @@ def test_without_parts_all_of_it_and_a_new_head_is_free():
         "fc.weight",
         "fc.bias",
     ]
+
+
+def test_a_new_head_on_a_network_that_is_frozen_as_a_whole_is_all_that_moves():
+    net = replace_head(freeze(network()), 3)
+    assert not any(module.training for module in net.modules())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert trained(net) == {"fc.weight", "fc.bias"}
+
+
+def test_a_network_in_eval_mode_is_trained_and_its_frozen_part_is_not():
+    net = network().eval()
+    net.layer3.requires_grad_(False)
+    moved = trained(net)
+    assert "layer2.0.bn1.running_mean" in moved
+    assert not [name for name in moved if name.startswith("layer3")]
 
 
 def test_other_parts_keep_their_mode_and_gradients():

@@ -162,12 +162,19 @@ def test_networks_that_transformers_has_not(options, match):
         weights.hugging_face_config(network)
 
 
-def test_other_heads_and_other_modules_have_no_configuration():
+@pytest.mark.parametrize(
+    ("part", "other"), [("fc", nn.Identity()), ("conv1", nn.Sequential(nn.Conv2d(3, 64, 3)))]
+)
+def test_other_stems_and_heads_have_no_configuration(part, other):
     with torch.device("meta"):
         network = nets.resnet18()
-    network.fc = nn.Identity()
-    with pytest.raises(ValueError, match=r"^network must end in a linear layer, got Identity$"):
+    setattr(network, part, other)
+    words = "network must begin with a Conv2d and end in a Linear, got "
+    with pytest.raises(ValueError, match=f"^{words}{type(other).__name__}$"):
         weights.hugging_face_config(network)
+
+
+def test_other_modules_have_no_configuration():
     for other in (nets.CifarResNet(8), torchvision.models.resnet18(), "resnet18"):
         with pytest.raises(TypeError, match=r"^network must be a ResNet, got "):
             weights.hugging_face_config(other)
