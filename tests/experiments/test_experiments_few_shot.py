@@ -13,7 +13,7 @@ SMALL = ["--tasks", "digits", "--pictures", "1", "--steps", "1", "--seeds", "2"]
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("few_shot", []), ("few_shot_longer", ["--ways", "scratch", "--steps", "300"])],
+    [("few_shot", []), ("few_shot_longer", ["--ways", "scratch", "all", "--steps", "300"])],
 )
 def test_the_record_has_a_row_for_each_case(name, words):
     held = record.load(ROOT / "results" / f"{name}.json")
