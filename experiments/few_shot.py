@@ -19,8 +19,8 @@ are photographs), under a rate that falls along a cosine:
   errors      test error in percent, seed by seed; the test pictures are always the same
 
 The highest rates, RATES, were chosen beforehand by the error on the test digits, one for each way,
-with --rates and with pictures that the seeds 100 and 101 drew. CIFAR-10 is taken from the folder in RESNET_LIB_DATA.
-A killed run goes on with the same command; the source is kept in runs/few_shot.
+with --rates and with pictures that the seeds 100 and 101 drew. CIFAR-10 is taken from the folder in
+RESNET_LIB_DATA. A killed run goes on with the same command; the source is kept in runs/few_shot.
 """
 
 import argparse
