@@ -61,20 +61,16 @@ def add_kernel(python: Path, folder: Path) -> None:
 
 def _with_needs(names: set[str]) -> set[str]:
     """The distributions by that name, as "one" or "one[extra]", and all that these need."""
-    found: set[str] = set()
+    found: set[tuple[str, str]] = set()  # with "" for what is needed without any extra
     waiting = [Requirement(name) for name in sorted(names)]
     while waiting:
         wanted = waiting.pop()
         name = re.sub(r"[-_.]+", "-", wanted.name).lower()
-        if name in found and not wanted.extras:
-            continue
-        found.add(name)
-        for line in metadata.requires(name) or []:
-            need = Requirement(line)
-            extras = wanted.extras or {""}
-            if need.marker is None or any(need.marker.evaluate({"extra": e}) for e in extras):
-                waiting.append(need)
-    return found
+        for extra in {"", *wanted.extras} - {known for other, known in found if other == name}:
+            found.add((name, extra))
+            needs = map(Requirement, metadata.requires(name) or [])
+            waiting += [n for n in needs if not n.marker or n.marker.evaluate({"extra": extra})]
+    return {name for name, _ in found}
 
 
 def _link(source: Path, target: Path) -> None:
