@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "blocks": set(),
     "nets": {"blocks"},
     "weights": {"blocks", "nets"},
+    "compression": {"blocks"},
     "prediction": {"data", "train"},
     "probes": set(),
     "data": set(),
