@@ -21,11 +21,11 @@ import platform
 import subprocess
 import time
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 
 import numpy
 import torch
-import torchvision
 
 from resnet_lib.files import write_whole
 
@@ -153,7 +153,7 @@ def describe(experiment: str, configuration: dict, seed: int) -> dict:
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,
-            "torchvision": torchvision.__version__,
+            "torchvision": metadata.version("torchvision"),
             "numpy": numpy.__version__,
         },
     }

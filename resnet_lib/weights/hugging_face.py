@@ -8,14 +8,16 @@ and without the classifier.
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
-from torchvision.models import WeightsEnum
 
 from resnet_lib.blocks import Bottleneck
 from resnet_lib.nets import ResNet, options_of
 from resnet_lib.weights.reading import listed, read_weights
+
+if TYPE_CHECKING:
+    from torchvision.models import WeightsEnum
 
 
 def hugging_face_parts(blocks: int) -> dict[str, str]:
@@ -42,7 +44,7 @@ def hugging_face_parts(blocks: int) -> dict[str, str]:
 
 
 def to_hugging_face(
-    source: str | Path | Mapping[str, Tensor] | WeightsEnum, entry: str = ""
+    source: "str | Path | Mapping[str, Tensor] | WeightsEnum", entry: str = ""
 ) -> dict[str, Tensor]:
     """The same tensors under the names of transformers' `ResNetForImageClassification`.
 
@@ -66,7 +68,7 @@ def to_hugging_face(
 
 
 def from_hugging_face(
-    source: str | Path | Mapping[str, Tensor] | WeightsEnum, entry: str = ""
+    source: "str | Path | Mapping[str, Tensor] | WeightsEnum", entry: str = ""
 ) -> dict[str, Tensor]:
     """The same tensors under our names, which are torchvision's; hand them to `load_weights`.
 

@@ -3,16 +3,18 @@
 import os
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
-from torchvision.models import WeightsEnum
 
 from resnet_lib.blocks import PadShortcut
 from resnet_lib.nets import by_name
 from resnet_lib.weights import mismatch
 from resnet_lib.weights.cards import ModelCard, check_function, read_card
 from resnet_lib.weights.reading import NestedWeights, read_weights
+
+if TYPE_CHECKING:
+    from torchvision.models import WeightsEnum
 
 
 class WeightsMismatch(ValueError):
@@ -32,7 +34,7 @@ class WeightsMismatch(ValueError):
 
 def load_weights(
     model: nn.Module,
-    source: str | Path | Mapping[str, Tensor] | WeightsEnum,
+    source: "str | Path | Mapping[str, Tensor] | WeightsEnum",
     leave_out: Sequence[str] = (),
     *,
     entry: str = "",

@@ -1,14 +1,18 @@
 """State dicts, from wherever they lie."""
 
 from collections.abc import Iterator, Mapping
+from enum import Enum
 from http.client import HTTPException
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torchvision.models import WeightsEnum
 
 from resnet_lib.weights.formats import open_file
+
+if TYPE_CHECKING:
+    from torchvision.models import WeightsEnum
 
 DEEPEST = 3  # how deep a state dict is looked for in dictionaries
 
@@ -26,7 +30,7 @@ class NestedWeights(ValueError):
 
 
 def read_weights(
-    source: str | Path | Mapping[str, Tensor] | WeightsEnum, entry: str = ""
+    source: "str | Path | Mapping[str, Tensor] | WeightsEnum", entry: str = ""
 ) -> dict[str, Tensor]:
     """State dict from a file, a mapping, or torchvision's weights; tensors lie on the CPU.
 
@@ -47,7 +51,8 @@ def read_weights(
     """
     if not isinstance(entry, str):
         raise TypeError(f"entry must be a name, as 'state_dict', got {entry!r}")
-    if isinstance(source, WeightsEnum):
+    # torchvision's WeightsEnum, without the import: that takes longer than torch's own.
+    if isinstance(source, Enum) and hasattr(source, "get_state_dict"):
         what, found = _download(source)
     elif isinstance(source, str | Path):
         what = str(Path(source))
@@ -83,7 +88,7 @@ def _open(source: str | Path) -> object:
     raise FileNotFoundError(f"source names no file: {path}")
 
 
-def _download(entry: WeightsEnum) -> tuple[str, object]:
+def _download(entry: "WeightsEnum") -> tuple[str, object]:
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     place = folder / entry.url.rsplit("/", 1)[-1]
     try:
