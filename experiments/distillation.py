@@ -15,8 +15,8 @@ updates:
 
 The digits are shifted by up to one pixel, in batches of 32 (10 where there are fewer), CIFAR-10's
 pictures by up to four and mirrored, in batches of 128; the teacher sees what the student sees. The
-highest rates are 0.03 for few and 0.1 else, under a cosine and for cifar10 a one-cycle schedule.
-They and T = 4 on CIFAR-10 were set beforehand, and not searched. CIFAR-10 is taken from the folder
+highest rates are those of --rates for few and 0.1 else, under a cosine and for cifar10 a one-cycle
+schedule. They and T = 4 on CIFAR-10 were set beforehand, and not searched. CIFAR-10 is taken from the folder
 in RESNET_LIB_DATA; on two CPU cores with bfloat16 instructions a seed takes about 20 minutes.
 """
 
@@ -26,7 +26,7 @@ from functools import cache, partial
 
 import torch
 from bench import case_by_case, record
-from bench.options import at_least, json_file
+from bench.options import at_least, json_file, positive
 from torch import Tensor, nn
 
 from resnet_lib import compression, data, nets, train, weights
@@ -35,6 +35,7 @@ SEED = 0
 CPU = train.World(torch.device("cpu"))
 TASKS = ("few", "same", "cifar10")
 EPOCHS = {"same": 60, "cifar10": 5}
+RATE = 0.1
 STEPS = 250  # of few, or 20 epochs where that is more
 
 
@@ -47,7 +48,7 @@ def main(words: list[str] | None = None) -> int:
         SEED,
         [case for name in options.tasks for case in cases(name, options)],
         lambda case: measure(case, options),
-        "{task:8} {pictures:5} pictures, teacher {teacher:9} T = {temperature:2}",
+        "{task:8} {pictures:5} pictures, teacher {teacher:9} T = {temperature:2}, rate {rate:g}",
         lambda row: f"  test errors {row['errors']}",
     )
 
@@ -57,14 +58,21 @@ def cases(task: str, options: argparse.Namespace) -> list[dict]:
     if task == "cifar10":
         taught = [("none", 0), ("resnet20", 4), ("resnet56", 4)]
         return [
-            {"task": task, "pictures": 50_000, "teacher": teacher, "temperature": t}
+            {"task": task, "pictures": 50_000, "teacher": teacher, "temperature": t, "rate": RATE}
             for teacher, t in taught
         ]
     teacher, numbers = ("resnet8", options.pictures) if task == "few" else ("resnet20", [360])
     return [
-        {"task": task, "pictures": n, "teacher": teacher if t else "none", "temperature": t}
+        {
+            "task": task,
+            "pictures": n,
+            "teacher": teacher if t else "none",
+            "temperature": t,
+            "rate": rate,
+        }
         for n in numbers
         for t in (0, *options.temperatures)
+        for rate in (options.rates if task == "few" else [RATE])
     ]
 
 
@@ -90,16 +98,15 @@ def measure(case: dict, options: argparse.Namespace) -> dict:
 def fit(model: nn.Module, batches, case: dict, seed: int, loss=None) -> None:
     """Train by the labels, or by the loss."""
     settings = {
-        "few": {"learning_rate": 0.03, "epochs": max(20, STEPS // len(batches))},
-        "same": {"learning_rate": 0.1},
+        "few": {"epochs": max(20, STEPS // len(batches))},
+        "same": {},
         "cifar10": {
-            "learning_rate": 0.1,
             "schedule": "onecycle",
             "precision": "bf16",
             "channels_last": True,
         },
     }[case["task"]]
-    settings = {"epochs": EPOCHS.get(case["task"])} | settings
+    settings = {"epochs": EPOCHS.get(case["task"]), "learning_rate": case["rate"]} | settings
     config = train.TrainConfig(seed=seed, **settings)
     train.fit(model, batches, config=config, loss=loss, world=CPU, progress=False)
 
@@ -153,7 +160,7 @@ class InBfloat16(nn.Module):
 @cache
 def own_teacher(seed: int) -> nn.Module:
     """A ResNet-20 that has learned the 360 digits by their labels."""
-    case = {"task": "same", "pictures": 360}
+    case = {"task": "same", "pictures": 360, "rate": RATE}
     torch.manual_seed(seed)
     model = nets.CifarResNet(20, in_channels=1)
     fit(model, pictures(case, seed)[0], case, seed)
@@ -178,6 +185,8 @@ def parse(words: list[str] | None) -> argparse.Namespace:
         metavar="N", help="training pictures of few (30 100 400)")  # fmt: skip
     add("--temperatures", nargs="+", type=at_least(1), default=[1, 4, 10],
         metavar="T", help="temperatures of few and same (1 4 10)")  # fmt: skip
+    add("--rates", nargs="+", type=positive, default=[0.03],
+        metavar="R", help="highest rates of few (0.03)")  # fmt: skip
     add("--seeds", type=at_least(1), default=8, metavar="N", help="seeds (8)")
     add("--first-seed", type=at_least(0), default=0, metavar="N", help="the first of them (0)")
     add("--threads", type=at_least(1), default=1, metavar="N", help="CPU threads (1)")
