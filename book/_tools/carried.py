@@ -33,7 +33,11 @@ GIVEN = {
 EXTRAS = {
     "captum": "captum",
     "huggingface_hub": "huggingface_hub",
+    "onnx": "onnx",
+    "onnxruntime": "onnxruntime",
+    "onnxscript": "onnxscript",
     "timm": "timm",
+    "torchao": "torchao",
     "torchmetrics": "torchmetrics[detection]",
     "transformers": "transformers",
 }
