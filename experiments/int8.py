@@ -17,7 +17,7 @@ Each method turns a network into something that gives scores:
 and three things are asked:
 
   latency    seconds of a batch of 1 and of 8, ResNet-18 with random weights at 224 pixels; all
-             methods take turns, --turns times
+             methods take turns, --turns times, with a pause and an untimed call in between
   size       bytes of that network's weights, or of its file
   accuracy   test error in percent of the library's ResNet-20 on CIFAR-10, by method, and the share
              of test images with another answer than eager. Ranges come from --calibration training
@@ -44,6 +44,7 @@ from torch import Tensor, nn
 from resnet_lib import compression, data, export, nets, weights
 
 SEED = 0
+PAUSE = 0.2  # seconds; threads of the method before still spin for a while, and take a core each
 METHODS = (
     *("eager", "channels-last", "folded", "bfloat16", "compiled", "onnx"),
     *("onnx-int8", "onnx-int8-tensor", "onnx-int8-signed", "onnx-int8-dynamic", "pt2e-int8"),
@@ -187,6 +188,8 @@ def latency(case: dict, options: argparse.Namespace) -> dict:
     spent: dict[str, list[float]] = {name: [] for name in versions}
     for _ in range(options.turns):
         for name, version in versions.items():
+            time.sleep(PAUSE)
+            version(given[name])
             start = time.perf_counter()
             version(given[name])
             spent[name].append(round(time.perf_counter() - start, 5))
