@@ -17,11 +17,13 @@ def test_a_small_run_of_pruning_leaves_a_record(tmp_path):
     rows = record.load(out)["results"]
     assert [(row["share"], row["way"]) for row in rows] == [
         (0.0, "l1"),
+        (0.0, "scratch"),
         *((0.5, way) for way in pruning.WAYS),
     ]
     for row in rows:
         assert len(row["errors"]) == 2
-        assert len(row["errors_before"]) == (0 if row["way"] == "scratch" else 2)
+        cut = row["way"] in pruning.compression.CRITERIA
+        assert len(row["errors_before"]) == len(row["errors_statistics"]) == (2 if cut else 0)
 
 
 def test_the_whole_network_is_trained_once_and_never_changed(monkeypatch):
@@ -41,10 +43,24 @@ def test_scratch_gets_the_updates_of_both(monkeypatch):
     monkeypatch.setattr(pruning, "fit", fit)
     pruning._trained.cache_clear()
     options = pruning.parse(["--seeds", "1", "--rate", "0.03"])
-    for way in ("l1", "scratch"):
+    for way in ("l1", "scratch", "short"):
         pruning.measure({"share": 0.5, "way": way}, options)
     pruning._trained.cache_clear()
-    assert asked == [(16, 40, 0.1), (8, 20, 0.03), (8, 60, 0.1)]
+    assert asked == [(16, 40, 0.1), (8, 20, 0.03), (8, 60, 0.1), (8, 20, 0.03)]
+
+
+def test_statistics_anew_change_no_weight_and_are_those_of_the_digits():
+    torch.manual_seed(0)
+    model = pruning.new()
+    fresh = pruning.with_statistics_anew(model)
+    assert all(
+        torch.equal(a, b) for a, b in zip(model.parameters(), fresh.parameters(), strict=True)
+    )
+    digits = data.digits()
+    with torch.no_grad():
+        seen = model.conv1(digits.normalize(digits.test_images))
+    torch.testing.assert_close(fresh.bn1.running_mean, seen.mean((0, 2, 3)))
+    assert not torch.equal(model.bn1.running_mean, fresh.bn1.running_mean)
 
 
 def test_shares_of_one_are_refused(capsys):
