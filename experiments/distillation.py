@@ -1,6 +1,6 @@
 """Does a teacher's score say more to a student than the label does?
 
-Three tasks. In each a student learns by the labels alone (T = 0) or by a teacher's scores alone, at
+Four tasks. In each a student learns by the labels alone (T = 0) or by a teacher's scores alone, at
 a temperature T, see resnet_lib.compression; with the same weights to begin with, pictures and
 updates:
 
@@ -8,6 +8,7 @@ updates:
             the library's ResNet-8, which has seen all 1,437. Judged on the 360 test digits
   same      ResNet-8 learns the 360 digits that are otherwise for testing, and is judged on the
             other 1,437. The teacher is a ResNet-20 that learned the same 360, from the same seed
+  ensemble  as same, but the teacher is the mean score of five ResNet-8 that learned the same 360
   cifar10   ResNet-20 learns CIFAR-10 for five epochs, in bfloat16 and channels-last. The teacher
             is the library's ResNet-56, which has learned it for 24
 
@@ -34,8 +35,9 @@ from resnet_lib import compression, data, nets, train, weights
 
 SEED = 0
 CPU = train.World(torch.device("cpu"))
-TASKS = ("few", "same", "cifar10")
-EPOCHS = {"same": 60, "cifar10": 5}
+TASKS = ("few", "same", "ensemble", "cifar10")
+EPOCHS = {"same": 60, "ensemble": 60, "cifar10": 5}
+MEMBERS = 5
 RATE = 0.1
 STEPS = 250  # of few, or 20 epochs where that is more
 
@@ -59,6 +61,7 @@ def cases(task: str, options: argparse.Namespace) -> list[dict]:
     teacher, numbers, temperatures = {
         "few": ("resnet8", options.pictures, options.temperatures),
         "same": ("resnet20", [360], options.temperatures),
+        "ensemble": ("5 resnet8", [360], options.temperatures),
         "cifar10": ("resnet56", [50_000], [4]),
     }[task]
     return [
@@ -99,6 +102,7 @@ def fit(model: nn.Module, batches, case: dict, seed: int, loss=None) -> None:
     settings = {
         "few": {"epochs": max(20, STEPS // len(batches))},
         "same": {},
+        "ensemble": {},
         "cifar10": {
             "schedule": "onecycle",
             "precision": "bf16",
@@ -117,7 +121,7 @@ def pictures(case: dict, seed: int) -> tuple[data.Batches, data.Batches]:
         (found.train_images, found.train_labels),
         (found.test_images, found.test_labels),
     )
-    if case["task"] == "same":
+    if case["task"] in ("same", "ensemble"):
         learn, judge = judge, learn
     chances: list[nn.Module] = [data.RandomCrop(1)]
     batch = 32 if case["pictures"] >= 100 else 10
@@ -134,7 +138,10 @@ def pictures(case: dict, seed: int) -> tuple[data.Batches, data.Batches]:
 def taught_by(task: str, teacher: str, seed: int) -> nn.Module:
     """The teacher, in eval mode."""
     if task == "same":
-        return own_teacher(seed)
+        return own_teacher(seed, 20)
+    if task == "ensemble":
+        first = 1000 + MEMBERS * seed  # no student has these seeds
+        return Ensemble([own_teacher(first + member, 8) for member in range(MEMBERS)]).eval()
     card = weights.model_card(teacher, "digits" if task == "few" else "cifar10")
     depth = int(teacher.removeprefix("resnet"))
     model = nets.CifarResNet(depth, in_channels=1 if task == "few" else 3)
@@ -156,12 +163,23 @@ class InBfloat16(nn.Module):
             return self.model(x).float()
 
 
+class Ensemble(nn.Module):
+    """Several networks; their scores' mean."""
+
+    def __init__(self, members: list[nn.Module]):
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([member(x) for member in self.members]).mean(dim=0)
+
+
 @cache
-def own_teacher(seed: int) -> nn.Module:
-    """A ResNet-20 that has learned the 360 digits by their labels."""
+def own_teacher(seed: int, depth: int) -> nn.Module:
+    """A network that has learned the 360 digits by their labels."""
     case = {"task": "same", "pictures": 360, "rate": RATE}
     torch.manual_seed(seed)
-    model = nets.CifarResNet(20, in_channels=1)
+    model = nets.CifarResNet(depth, in_channels=1)
     fit(model, pictures(case, seed)[0], case, seed)
     return model.eval()
 

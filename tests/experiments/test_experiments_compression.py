@@ -113,7 +113,7 @@ def test_on_cifar10_each_teacher_teaches_the_same_student(monkeypatch):
 
 def test_same_and_few_judge_on_what_was_not_learned():
     digits = data.digits()
-    for task, number, judged in (("few", 30, 360), ("same", 360, 1437)):
+    for task, number, judged in (("few", 30, 360), ("same", 360, 1437), ("ensemble", 360, 1437)):
         batches, test = distillation.pictures({"task": task, "pictures": number}, seed=0)
         assert len(batches.images) == number
         assert len(test.images) == judged
@@ -124,8 +124,21 @@ def test_the_teacher_of_same_has_learned_by_labels_alone(monkeypatch):
     asked = []
     monkeypatch.setattr(distillation, "fit", lambda *arguments: asked.append(arguments))
     distillation.own_teacher.cache_clear()
-    model = distillation.own_teacher(0)
+    model = distillation.own_teacher(0, 20)
     distillation.own_teacher.cache_clear()
     assert isinstance(model, nets.CifarResNet)
     assert not model.training
     assert len(asked[0]) == 4, "no loss is handed on"
+
+
+def test_the_ensemble_has_five_members_of_other_seeds_than_the_students(monkeypatch):
+    asked = []
+    monkeypatch.setattr(distillation, "fit", lambda *arguments: asked.append(arguments[3]))
+    distillation.own_teacher.cache_clear()
+    found = [distillation.taught_by("ensemble", "5 resnet8", seed) for seed in (0, 1)]
+    distillation.own_teacher.cache_clear()
+    assert asked == list(range(1000, 1010))
+    x = torch.randn(2, 1, 8, 8)
+    mean = sum(member(x) for member in found[0].members) / 5
+    torch.testing.assert_close(found[0](x), mean)
+    assert not any(part.training for part in found[0].modules())
