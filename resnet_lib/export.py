@@ -41,6 +41,7 @@ def to_onnx(model: nn.Module, path: str | Path, images: Tensor) -> Path:
     if training:
         raise ValueError(f"model must be in eval mode, but {training[0]} is in train mode")
     import onnx
+    import onnxscript  # noqa: F401  (the exporter asks for it)
 
     batch = torch.export.Dim("batch")
     example = images if len(images) > 1 else images.expand(2, *images.shape[1:])
@@ -75,7 +76,7 @@ def quantize_onnx(
 ) -> Path:
     """Write a file of `to_onnx` with weights and activations in 8 bits; return its path.
 
-    Static quantisation as ONNX Runtime does it (Jacob et al. 2017 describe the arithmetic): each
+    Static quantisation as ONNX Runtime does it (Jacob et al. 2018 describe the arithmetic): each
     convolution and matrix product reads and writes whole numbers of 8 bits. The range of each
     activation is what `batches` made of it, weights are symmetric about zero.
 
@@ -84,9 +85,10 @@ def quantize_onnx(
         batches: images (N, C, H, W), or pairs of images and labels, normalised as the network's
             were; a few hundred images are enough. None: dynamic quantisation, which finds the range
             of each activation anew in every run.
-        per_channel: whether each output channel of a weight has a scale of its own.
-        activations: "uint8" or "int8", for static quantisation. Processors with VNNI multiply uint8
-            by int8 faster.
+        per_channel: whether each output channel of a weight has a scale of its own; in dynamic
+            quantisation convolutions have one scale all the same, and unsigned weights.
+        activations: "uint8" or "int8", for static quantisation. With "int8", ONNX Runtime leaves
+            some layers in single precision on x86.
         leave_out: names of nodes of the file that stay in single precision.
 
     Raises:

@@ -37,7 +37,6 @@ EXTRAS = {
     "onnxruntime": "onnxruntime",
     "onnxscript": "onnxscript",
     "timm": "timm",
-    "torchao": "torchao",
     "torchmetrics": "torchmetrics[detection]",
     "transformers": "transformers",
 }

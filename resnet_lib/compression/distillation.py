@@ -12,8 +12,9 @@ from resnet_lib.arguments import check_number
 def distillation_loss(scores: Tensor, teacher: Tensor, temperature: float = 4.0) -> Tensor:
     """How far a student's probabilities are from its teacher's (Hinton et al. 2015, section 2).
 
-    The Kullback-Leibler divergence of softmax(scores / T) from softmax(teacher / T), mean over the
-    batch, times T², which keeps the gradient's size about the same for any T.
+    The Kullback-Leibler divergence KL(p || q) = Σ p log(p/q) with p = softmax(teacher / T) and
+    q = softmax(scores / T), mean over the batch, times T², which keeps the gradient's size about
+    the same for any T.
 
     Shapes: scores and teacher (N, K), without softmax; the result has no dimensions.
 

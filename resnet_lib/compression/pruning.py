@@ -21,6 +21,9 @@ def prune_channels(
     norm and the weights of the next convolution that read it. A block's input and output keep all
     theirs, for they belong to the shortcut and with it to all blocks of a stage.
 
+    Batch norm keeps the whole network's running statistics, which do not fit the cut one: estimate
+    them anew before it is judged, with `torch.optim.swa_utils.update_bn` for instance.
+
     The widths depend on `share` alone. So weights of a pruned network load, strictly, into the
     same network pruned by the same share.
 

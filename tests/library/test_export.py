@@ -74,7 +74,7 @@ def test_eight_bits_stay_close(trained, digits, tmp_path, how):
     )
     how = {"batches": learned} | how
     small = export.quantize_onnx(path, tmp_path / "small.onnx", **how)
-    assert small.stat().st_size < 0.35 * path.stat().st_size
+    assert small.stat().st_size < 0.45 * path.stat().st_size
     images = torch.cat([images for images, _ in test])
     with torch.no_grad():
         scores = model(images)
