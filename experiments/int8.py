@@ -104,7 +104,8 @@ def make(method: str, model: nn.Module, batches: list[Tensor], folder: Path) -> 
     export.to_onnx(model.to(memory_format=torch.contiguous_format), plain, batches[0])
     if method != "onnx":
         how = STATIC[method]
-        export.quantize_onnx(plain, made, batches if how is not None else None, **(how or {}))
+        static = {"reduce_range": False} | (how or {})
+        export.quantize_onnx(plain, made, batches if how is not None else None, **static)
     path = plain if method == "onnx" else made
     return Made(export.OnnxNetwork(path), path.stat().st_size)
 

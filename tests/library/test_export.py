@@ -84,6 +84,23 @@ def test_eight_bits_stay_close(trained, digits, tmp_path, how):
     assert wrong[1] <= wrong[0] + 0.015
 
 
+@pytest.mark.parametrize(("reduce_range", "largest"), [(True, 64), (False, 127)])
+def test_seven_bits_never_overflow_a_sum_of_two_products(
+    trained, digits, tmp_path, reduce_range, largest
+):
+    import onnx
+
+    images = [next(iter(digits[1]))[0]]
+    small = export.quantize_onnx(trained[1], tmp_path / "a.onnx", images, reduce_range=reduce_range)
+    kept = {tensor.name: tensor for tensor in onnx.load(small).graph.initializer}
+    weights_ = [
+        t for t in kept.values() if t.data_type == onnx.TensorProto.INT8 and len(t.dims) > 1
+    ]
+    found = max(abs(onnx.numpy_helper.to_array(t).astype(int)).max() for t in weights_)
+    assert largest - 1 <= found <= largest
+    assert (2 * 255 * found <= 2**15) == reduce_range
+
+
 def test_a_node_can_be_left_out(trained, digits, tmp_path):
     import onnx
 
