@@ -40,9 +40,6 @@ def to_onnx(model: nn.Module, path: str | Path, images: Tensor) -> Path:
     training = [name or "the network" for name, part in model.named_modules() if part.training]
     if training:
         raise ValueError(f"model must be in eval mode, but {training[0]} is in train mode")
-    import onnx
-    import onnxscript  # noqa: F401  (the exporter asks for it)
-
     batch = torch.export.Dim("batch")
     example = images if len(images) > 1 else images.expand(2, *images.shape[1:])
     with warnings.catch_warnings():
@@ -57,11 +54,7 @@ def to_onnx(model: nn.Module, path: str | Path, images: Tensor) -> Path:
             external_data=False,
             verbose=False,
         )
-    with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder) / "made.onnx"
-        program.save(str(made), external_data=False)
-        onnx.checker.check_model(str(made), full_check=True)
-        write_whole(Path(path), made.read_bytes())
+    _write(program, Path(path))
     return Path(path)
 
 
@@ -160,6 +153,21 @@ class OnnxNetwork(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         given = {self.session.get_inputs()[0].name: images.detach().cpu().contiguous().numpy()}
         return torch.from_numpy(self.session.run(None, given)[0])
+
+
+def _write(program, path: Path) -> None:
+    """Write an exported program as one checked file, without what tells of this machine."""
+    import onnx
+
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "made.onnx"
+        program.save(str(made), external_data=False)
+        network = onnx.load(made)
+        for node in network.graph.node:
+            del node.metadata_props[:]  # the exporter's: paths of its source files
+        onnx.save(network, made)
+        onnx.checker.check_model(str(made), full_check=True)
+        write_whole(path, made.read_bytes())
 
 
 def _reader(batches: Iterable):

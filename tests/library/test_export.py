@@ -25,6 +25,12 @@ def trained(tmp_path_factory):
     return model, path
 
 
+def test_a_file_tells_no_path_of_the_machine(trained):
+    content = trained[1].read_bytes()
+    assert b"resnet_lib" not in content
+    assert b"/" + sys.executable.split("/")[1].encode() + b"/" not in content
+
+
 @pytest.mark.parametrize("number", [1, 2, 5])
 def test_a_file_gives_the_same_scores_for_any_batch(trained, number):
     model, path = trained
