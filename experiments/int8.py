@@ -75,10 +75,10 @@ def main(words: list[str] | None = None) -> int:
 
 
 class Made:
-    """A method's network, and the bytes that it takes on a disk."""
+    """A method's network, the bytes that it takes on a disk, and the order that its images have."""
 
-    def __init__(self, run: Callable[[Tensor], Tensor], size: int):
-        self.run, self.size = run, size
+    def __init__(self, run: Callable[[Tensor], Tensor], size: int, order=torch.channels_last):
+        self.run, self.size, self.order = run, size, order
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
@@ -90,7 +90,8 @@ def make(method: str, model: nn.Module, batches: list[Tensor], folder: Path) -> 
     own = weight_bytes(model)
     ordered = model.to(memory_format=torch.channels_last)
     if method == "eager":
-        return Made(model.to(memory_format=torch.contiguous_format), own)
+        plain = torch.contiguous_format
+        return Made(model.to(memory_format=plain), own, plain)
     if method == "channels-last":
         return Made(ordered, own)
     if method in ("folded", "bfloat16"):
@@ -107,7 +108,7 @@ def make(method: str, model: nn.Module, batches: list[Tensor], folder: Path) -> 
         static = {"reduce_range": False} | (how or {})
         export.quantize_onnx(plain, made, batches if how is not None else None, **static)
     path = plain if method == "onnx" else made
-    return Made(export.OnnxNetwork(path), path.stat().st_size)
+    return Made(export.OnnxNetwork(path), path.stat().st_size, torch.contiguous_format)
 
 
 def in_bfloat16(model: nn.Module) -> Callable[[Tensor], Tensor]:
@@ -177,12 +178,7 @@ def latency(case: dict, options: argparse.Namespace) -> dict:
     """Seconds of a batch, turn by turn."""
     images = noise(case["batch"])
     versions = dict(each_method(large, [noise(8)], options))
-    given = {
-        name: images.to(memory_format=torch.channels_last)
-        if name in ("channels-last", "folded", "bfloat16", "compiled", "pt2e-int8")
-        else images
-        for name in versions
-    }
+    given = {name: images.to(memory_format=version.order) for name, version in versions.items()}
     for name, version in versions.items():
         for _ in range(3):  # the first calls compile
             version(given[name])

@@ -44,8 +44,10 @@ class Taught:
     `fit(student, Taught(batches, teacher), loss=distillation_loss)` is distillation without labels.
 
     Args:
-        batches: batches of images (N, C, H, W) and labels, with a length, as `data.Batches`.
-        teacher: gives scores (N, K); it is run in eval mode, and its own mode is put back.
+        batches: batches of images (N, C, H, W) and labels, with a length: `data.Batches` or a
+            DataLoader.
+        teacher: gives scores (N, K); it is run in eval mode, and its own mode is put back. An
+            `export.OnnxNetwork` serves too.
     """
 
     def __init__(self, batches, teacher: nn.Module):
@@ -59,13 +61,15 @@ class Taught:
             yield images, self._scores(images)
 
     def set_epoch(self, epoch: int) -> None:
-        """Pass the epoch's number on, from which `data.Batches` takes its order."""
-        self.batches.set_epoch(epoch)
+        """Pass the epoch's number on, from which batches, or their sampler, take their order."""
+        for ordered in (self.batches, getattr(self.batches, "sampler", None)):
+            if hasattr(ordered, "set_epoch"):
+                ordered.set_epoch(epoch)
 
     @torch.no_grad()
     def _scores(self, images: Tensor) -> Tensor:
         modes = {module: module.training for module in self.teacher.modules()}
-        device = next(self.teacher.parameters()).device
+        device = next((p.device for p in self.teacher.parameters()), images.device)
         try:
             return self.teacher.eval()(images.to(device)).to(images.device)
         finally:

@@ -53,8 +53,9 @@ def fold_batch_norm(model: nn.Module) -> nn.Module:
     uses = [parts[node.target] for node in calls]
     fused = copy.deepcopy(model)
     for node in calls:
-        bn, before = parts[node.target], node.args[0]
-        if not isinstance(bn, nn.BatchNorm2d) or before.op != "call_module":
+        bn = parts[node.target]
+        before = node.all_input_nodes[0] if isinstance(bn, nn.BatchNorm2d) else None
+        if before is None or before.op != "call_module":
             continue
         conv = parts[before.target]
         alone = len(before.users) == uses.count(conv) == uses.count(bn) == 1

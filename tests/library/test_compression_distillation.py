@@ -124,3 +124,23 @@ def test_a_teacher_without_batch_norm_serves_too():
     teacher = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     _, scores = next(iter(compression.Taught(toy(), teacher)))
     assert scores.shape == (4, 10)
+
+
+def test_a_teacher_without_parameters_and_a_loader_of_torch_serve_too():
+    class Constant(nn.Module):
+        def forward(self, x):
+            return x.new_ones(len(x), 10)
+
+    told = []
+
+    class Sampler(torch.utils.data.SequentialSampler):
+        def set_epoch(self, epoch):
+            told.append(epoch)
+
+    images = torch.utils.data.TensorDataset(torch.randn(4, 1, 8, 8), torch.arange(4))
+    loader = torch.utils.data.DataLoader(images, 2, sampler=Sampler(images))
+    taught = compression.Taught(loader, Constant())
+    taught.set_epoch(3)
+    assert told == [3]
+    assert [scores.shape for _, scores in taught] == [(2, 10), (2, 10)]
+    compression.Taught([(torch.zeros(1, 1, 8, 8), None)], Constant()).set_epoch(0)

@@ -120,3 +120,20 @@ def test_a_path_that_depends_on_the_input_is_refused():
 
     with pytest.raises(TypeError, match=r"model must be one that torch\.fx can follow; it says: "):
         compression.fold_batch_norm(Choosing().eval())
+
+
+def test_layers_may_be_called_by_keyword():
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.bn, self.dropout = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.Dropout()
+            self.flat = nn.Flatten()
+
+        def forward(self, x):
+            return self.flat(input=self.dropout(input=self.bn(input=self.conv(input=x))))
+
+    model = lived_in(Named())
+    fused = compression.fold_batch_norm(model)
+    x = torch.randn(2, 3, 4, 4)
+    assert far_apart(model(x), fused(x)) < 1e-5
+    assert isinstance(fused.bn, nn.Identity)
