@@ -7,10 +7,11 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := book
-.PHONY: book pdf test test-avx2 check execute oldest serve lint borders clean
+.PHONY: book pdf test test-avx2 check execute oldest manifests serve lint borders clean
 
 VENV := .venv
 OLDEST := .venv-oldest
+KSERVE := .venv-kserve
 BIN := $(VENV)/bin
 ONE_PAGE := _build/one/_build/singlehtml
 PORT ?= 8000
@@ -79,6 +80,11 @@ oldest: $(VENV)/test.stamp $(OLDEST)/made.stamp
 	  --nbval --nbval-cell-timeout=1800 $(PYTEST_ARGS) $(wildcard chapters/0[1-7]_*.ipynb) \
 	  $(call or_explain,with the oldest PyTorch some outputs differ; they stand above.,Mend the library or the chapter; make execute and make test use the newest.)
 
+# Chapter 22's manifest, read by KServe's own models; they do not go together with the rest.
+manifests: $(VENV)/test.stamp $(KSERVE)/made.stamp
+	KSERVE_PYTHON=$(CURDIR)/$(KSERVE)/bin/python $(BIN)/python -m pytest $(PYTEST_ARGS) \
+	  tests/library/test_serving_kubernetes.py
+
 serve: book
 	@echo "Serving on http://127.0.0.1:$(PORT)/ until you press Ctrl-C."
 	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
@@ -90,7 +96,7 @@ lint: $(VENV)/test.stamp
 
 clean:
 	rm -rf _build book/node_modules .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
-	@echo "Left in place: $(VENV). To remove it too: rm -rf $(VENV) $(OLDEST)"
+	@echo "Left in place: $(VENV). To remove it too: rm -rf $(VENV) $(OLDEST) $(KSERVE)"
 
 $(VENV)/made.stamp:
 	@test -n "$(PYTHON)" $(call or_explain,no Python 3.11 or later found (python3 is: $(shell python3 --version 2>&1)).,Install Python 3.11 to 3.13 or name one: make PYTHON=/path/to/python3.12)
@@ -106,6 +112,13 @@ $(OLDEST)/made.stamp: pyproject.toml $(VENV)/made.stamp
 	@$(OLDEST)/bin/python -m pip install -q --no-compile matplotlib scikit-learn ipykernel \
 	  $$(sed -nE 's/^ *"(torch|torchvision)>=(.*)",/\1==\2.*/p' pyproject.toml) \
 	  $(call or_explain,installing the oldest PyTorch failed.,$(NETWORK))
+	@touch $@
+
+$(KSERVE)/made.stamp: $(VENV)/made.stamp
+	@echo "Installing KServe (about 450 MB, a minute) ..."
+	@$(PYTHON) -m venv $(KSERVE) $(call or_explain,making $(KSERVE) failed.,See what venv says above.)
+	@$(KSERVE)/bin/python -m pip install -q --no-compile kserve==0.21.0 \
+	  $(call or_explain,installing KServe failed.,$(NETWORK))
 	@touch $@
 
 $(VENV)/book.stamp: $(VENV)/made.stamp book/requirements.txt book/constraints.txt

@@ -4,6 +4,8 @@ ABOUT = {
     "train": "Train a network and keep the run in a folder.",
     "evaluate": "Loss, accuracy and confusions of trained weights on a data set.",
     "predict": "What a trained network takes your pictures for.",
+    "publish": "Put a trained network into a repository of models, as their newest version.",
+    "serve": "Answer requests with the models of a repository, until Ctrl-C.",
     "summary": "Layers, shapes, parameters and multiply-adds of a network.",
 }
 USAGES = {
@@ -13,6 +15,11 @@ USAGES = {
         "--run DIR [option ...] PICTURE [PICTURE ...]",
         "--weights FILE [option ...] PICTURE [PICTURE ...]",
     ),
+    "publish": (
+        "REPOSITORY --name MODEL --run DIR [option ...]",
+        "REPOSITORY --name MODEL --weights FILE [option ...]",
+    ),
+    "serve": ("REPOSITORY [option ...]",),
     "summary": ("--net NAME [--input C H W] [--num-classes K]", "--run DIR"),
 }
 EXAMPLES = {
@@ -48,6 +55,19 @@ examples:
   python -m resnet_lib predict --run runs/pets cat.jpg
   python -m resnet_lib predict --run runs/pets --csv new_pictures
   python -m resnet_lib predict --net resnet20 --weights cifar10 --top 5 cat.jpg""",
+    "publish": """\
+examples:
+  python -m resnet_lib publish models --name pets --run runs/pets
+  python -m resnet_lib publish models --name pets --run runs/longer --note "more epochs"
+  python -m resnet_lib publish models --name cifar --net resnet20 --weights cifar10
+
+It needs the packages onnx, onnxscript and onnxruntime.""",
+    "serve": """\
+examples:
+  python -m resnet_lib serve models
+  python -m resnet_lib serve models --port 9000
+
+It needs the packages mlserver and onnxruntime.""",
     "summary": """\
 examples:
   python -m resnet_lib summary --net resnet50

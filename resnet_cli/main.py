@@ -13,6 +13,7 @@ from resnet_cli import config_file, errors, run_folder
 from resnet_cli.command_words import PROGRAM
 from resnet_cli.errors import Failure, UsageError
 from resnet_cli.options import Parser, make_parser
+from resnet_cli.serving_settings import PublishSettings, ServeSettings
 from resnet_cli.settings import EvaluateSettings, PredictSettings, SummarySettings
 from resnet_cli.text import complain
 from resnet_cli.training_request import training
@@ -100,6 +101,22 @@ def _predict(given: Mapping[str, Any], _: Sequence[str]) -> None:
     predict(settings)
 
 
+def _publish(given: Mapping[str, Any], _: Sequence[str]) -> None:
+    _require_one_process("publish")
+    settings = PublishSettings.of(given)
+    from resnet_cli.serving_commands import publish
+
+    publish(settings)
+
+
+def _serve(given: Mapping[str, Any], _: Sequence[str]) -> None:
+    _require_one_process("serve")
+    settings = ServeSettings.of(given)
+    from resnet_cli.serving_commands import serve
+
+    serve(settings)
+
+
 def _summary(given: Mapping[str, Any], _: Sequence[str]) -> None:
     settings = SummarySettings.of(given)
     from resnet_cli.summary_command import summarize
@@ -108,7 +125,14 @@ def _summary(given: Mapping[str, Any], _: Sequence[str]) -> None:
 
 
 # Each imports what takes seconds only when it is called for, so that --help takes none.
-COMMANDS = {"train": _train, "evaluate": _evaluate, "predict": _predict, "summary": _summary}
+COMMANDS = {
+    "train": _train,
+    "evaluate": _evaluate,
+    "predict": _predict,
+    "publish": _publish,
+    "serve": _serve,
+    "summary": _summary,
+}
 
 
 def _require_one_process(command: str) -> None:

@@ -9,17 +9,25 @@ from resnet_cli.command_words import PROGRAM
 from resnet_cli.config_options import GROUPS, add_fields, number, whole
 from resnet_cli.errors import EXIT_STATUS, USAGE
 from resnet_cli.help_texts import ABOUT, EXAMPLES, USAGES
+from resnet_cli.serving_options import add_publish, add_serve
 from resnet_cli.settings import (
     BATCH_SIZE,
     FOLDER_BATCH_SIZE,
-    FOLDER_SIZE,
     PARTS,
     PredictSettings,
     TrainSettings,
 )
+from resnet_cli.shared_options import (
+    add_config,
+    add_data,
+    add_machine,
+    add_normalization,
+    add_trained,
+    net_name,
+)
 from resnet_lib import __version__
 from resnet_lib.console import printable
-from resnet_lib.names import NAMES, split_name
+from resnet_lib.names import NAMES
 from resnet_lib.train.config import PRECISIONS
 
 DATA = "digits, cifar10, or a folder of pictures with one folder per class"
@@ -62,12 +70,7 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
     whole.add_argument("--version", action="version", version=f"resnet_lib {__version__}")
     commands = whole.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     parsers = {}
-    for name, add in (
-        ("train", _add_train),
-        ("evaluate", _add_evaluate),
-        ("predict", _add_predict),
-        ("summary", _add_summary),
-    ):
+    for name, add in COMMANDS.items():
         parsers[name] = commands.add_parser(
             name,
             help=ABOUT[name],
@@ -84,9 +87,9 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
 # One option, one paragraph.
 def _add_train(parser: Parser) -> None:
     add = parser.add_argument_group("what is trained, on what").add_argument
-    add("--net", type=_net, metavar="NAME", help=NAMES)
+    add("--net", type=net_name, metavar="NAME", help=NAMES)
     add("--data", metavar="DATA", help=f"{DATA}; it may have parts, as train, val and test")
-    _add_data(add, "images per step, of all processes together; "
+    add_data(add, "images per step, of all processes together; "
         f"default {BATCH_SIZE}, for a folder {FOLDER_BATCH_SIZE}")
     add("--drop-last", action=argparse.BooleanOptionalAction,
         help="leave out a last batch that is not full, others in each epoch; default on for a "
@@ -101,7 +104,7 @@ def _add_train(parser: Parser) -> None:
         "default: random ones")
     add("--leave-out", nargs="+", metavar="PART",
         help="parts of the network that --weights leaves random, as fc for another head")
-    _add_normalization(add, "the training images' own")
+    add_normalization(add, "the training images' own")
 
     _add_augmentation(parser.add_argument_group("augmentation").add_argument)
     groups = {title: parser.add_argument_group(title) for title in GROUPS}
@@ -110,7 +113,7 @@ def _add_train(parser: Parser) -> None:
         "--dropout", type=number, metavar="P",
         help="probability that an input of the classifier is dropped; from 0 to below 1; "
         f"default {TrainSettings.dropout:g}")
-    _add_machine(parser.add_argument_group("machine").add_argument)
+    add_machine(parser.add_argument_group("machine").add_argument)
     _add_folder(parser.add_argument_group("the run's folder").add_argument)
 
 
@@ -137,32 +140,32 @@ def _add_folder(add) -> None:
         help="steps between two checkpoints within an epoch; default: at ends of epochs only")
     add("--tensorboard", action=argparse.BooleanOptionalAction,
         help="write DIR/tensorboard too (needs that package); default off")
-    _add_config(add)
+    add_config(add)
 
 
 def _add_evaluate(parser: Parser) -> None:
     add = parser.add_argument_group("what is evaluated").add_argument
-    _add_trained(add, "its network, data and normalisation")
+    add_trained(add, "its network, data and normalisation")
     add("--data", metavar="DATA", help=f"{DATA}; default: that of the run")
     add("--part", choices=PARTS,
         help="part of the data; default: all of a folder, the test part of the run's own data, "
         "of digits and of cifar10")
-    _add_data(add, "images that go through the network at once; default: the run's, else 256")
-    _add_normalization(add, "the run's, else what the file of weights says, else the data's own")
+    add_data(add, "images that go through the network at once; default: the run's, else 256")
+    add_normalization(add, "the run's, else what the file of weights says, else the data's own")
     add("--per-class", action="store_true", help="a table with a row for each class")
     add("--confusion", action="store_true",
         help="a table of how often each class was taken for each")
     add("--precision", choices=("auto", *PRECISIONS),
         help="number format; default: the run's, else fp32")
-    _add_machine(parser.add_argument_group("machine").add_argument)
-    _add_config(add)
+    add_machine(parser.add_argument_group("machine").add_argument)
+    add_config(add)
 
 
 def _add_predict(parser: Parser) -> None:
     add = parser.add_argument_group("what is predicted").add_argument
     add("pictures", nargs="*", metavar="PICTURE",
         help="a picture, or a folder of which all pictures are taken, at any depth")
-    _add_trained(add, "its network, classes and normalisation")
+    add_trained(add, "its network, classes and normalisation")
     add("--top", type=whole, metavar="K",
         help=f"how many classes to name, the likeliest first; default {PredictSettings.top}")
     add("--json", action="store_true", help="print JSON, for scripts")
@@ -170,16 +173,16 @@ def _add_predict(parser: Parser) -> None:
         help="print a line with commas for each picture and class, for scripts")
     add("--size", type=whole, metavar="PIXELS",
         help="side to which a picture is brought; default: that of the training")
-    _add_normalization(add, "that of the training")
+    add_normalization(add, "that of the training")
     add("--batch-size", type=whole, metavar="N",
         help=f"pictures that go through the network at once; default {PredictSettings.batch_size}")
-    _add_machine(parser.add_argument_group("machine").add_argument)
-    _add_config(add)
+    add_machine(parser.add_argument_group("machine").add_argument)
+    add_config(add)
 
 
 def _add_summary(parser: Parser) -> None:
     add = parser.add_argument
-    add("--net", type=_net, metavar="NAME", help=NAMES)
+    add("--net", type=net_name, metavar="NAME", help=NAMES)
     add("--run", metavar="DIR", help="the network of this run, for its images and classes")
     add("--input", type=whole, nargs=3, metavar=("C", "H", "W"),
         help="channels, height and width in pixels; default: the run's, else 3 224 224, or "
@@ -187,62 +190,14 @@ def _add_summary(parser: Parser) -> None:
     add("--num-classes", type=whole, metavar="K",
         help="default: the run's, else 1000, or 10 for CIFAR's")
 
-
-def _add_trained(add, brings: str) -> None:
-    add("--run", metavar="DIR",
-        help="folder of a training: its final weights, or those of its newest checkpoint; "
-        f"{brings}")
-    add("--net", type=_net, metavar="NAME",
-        help=f"without --run, where the file of weights does not name it: {NAMES}")
-    add("--weights", metavar="FILE",
-        help="without --run: .safetensors, or what torch.save wrote; or the data of weights that "
-        "come along: cifar10 for resnet20, resnet56 and plain20, digits for resnet8")
-
-
-def _add_data(add, batch_size: str) -> None:
-    add("--size", type=whole, metavar="PIXELS",
-        help="side of the images; digits: 8, 16 or 32, default 8; a folder: from 8 on, default "
-        f"that of the weights, else {FOLDER_SIZE}")
-    add("--data-root", metavar="DIR",
-        help="for cifar10: folder that holds it, or is to hold it; default: the environment "
-        "variable RESNET_LIB_DATA, else the user's cache")
-    add("--skip-unreadable", action=argparse.BooleanOptionalAction,
-        help="for a folder: leave out files that cannot be read, and name them; default off")
-    add("--cache", metavar="FILE",
-        help="for a folder: keep the decoded images in this file, for sets that do not fit into "
-        "memory; default: in memory")
-    add("--batch-size", type=whole, metavar="N", help=batch_size)
-
-
-def _add_normalization(add, default: str) -> None:
-    for name, word in (("mean", "mean"), ("std", "standard deviation")):
-        add(f"--{name}", type=_level, nargs="+", metavar="X",
-            help=f"{word} of each channel, where 0 is black and 1 is white, to normalise with; "
-            f"or the word imagenet; default: {default}")
-
-
-def _add_machine(add) -> None:
-    add("--device", choices=("auto", "cpu", "cuda", "mps"),
-        help="where to compute; auto is the GPU if there is one; default auto")
-    add("--threads", type=whole, metavar="N",
-        help="CPU threads of each process; default: PyTorch's choice")
-
-
-def _add_config(add) -> None:
-    add("--config", metavar="FILE",
-        help="TOML file with options, by their names: epochs = 30, or flip = false; what stands "
-        "on the command line wins; default none")
-
 # fmt: on
 
 
-def _net(text: str) -> str:
-    try:
-        split_name(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be {NAMES}; got {text!r}") from None
-    return text
-
-
-def _level(text: str) -> float | str:
-    return text if text == "imagenet" else number(text)
+COMMANDS = {
+    "train": _add_train,
+    "evaluate": _add_evaluate,
+    "predict": _add_predict,
+    "publish": add_publish,
+    "serve": add_serve,
+    "summary": _add_summary,
+}

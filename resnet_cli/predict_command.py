@@ -3,21 +3,17 @@
 import csv
 import io
 import json
-from dataclasses import replace
 from pathlib import Path
 
 from resnet_cli import trained
-from resnet_cli.command_words import option
 from resnet_cli.errors import Failure
 from resnet_cli.library_errors import expected
 from resnet_cli.machine import check_device
 from resnet_cli.settings import PredictSettings
 from resnet_cli.text import in_columns, percent, say
-from resnet_cli.trained import Trained
 from resnet_lib import prediction
 from resnet_lib.prediction import Prediction
 from resnet_lib.train import pick_device
-from resnet_lib.weights import ModelCard
 
 
 def predict(settings: PredictSettings) -> None:
@@ -30,11 +26,8 @@ def predict(settings: PredictSettings) -> None:
     trained.set_threads(settings.threads)
     check_device(settings.device)
     with expected():
-        if settings.run is not None:
-            weights = trained.of_run(Path(settings.run))
-        else:
-            weights = trained.of_file(settings.net, str(settings.weights))
-        card = _completed(settings, weights)
+        weights = trained.of(settings)
+        card = trained.completed_card(settings, weights)
         pictures = [Path(name).expanduser() for name in settings.pictures]
         try:
             found = prediction.predict(
@@ -50,23 +43,6 @@ def predict(settings: PredictSettings) -> None:
     say(_as_json(found) if settings.json else _as_csv(found) if settings.csv else _as_table(found))
     if faults := sum(bool(one.fault) for one in found):
         raise Failure(f"{faults} of {len(found)} pictures cannot be read")
-
-
-def _completed(settings: PredictSettings, weights: Trained) -> ModelCard:
-    """The weights' card; what it does not say, or says otherwise, is taken from the options."""
-    card = weights.card
-    if settings.size is not None:
-        channels = card.image[0] if card.image else weights.channels or 3
-        card = replace(card, image=(channels, settings.size, settings.size))
-    if settings.mean is not None and settings.std is not None:
-        card = replace(card, mean=settings.mean, std=settings.std)
-    lacking = {"size": card.image, "mean": card.mean, "std": card.std}
-    if missing := [option(name) for name, value in lacking.items() if not value]:
-        raise Failure(
-            f"{weights.what} does not say what its images were like: add {', '.join(missing)} "
-            "(--mean imagenet --std imagenet, for many)"
-        )
-    return card
 
 
 def _as_table(found: list[Prediction]) -> str:

@@ -61,7 +61,7 @@ class CommonSettings(Settings):
 
     def check(self, given: Mapping[str, Any]) -> None:
         super().check(given)
-        for name in ("batch_size", "threads", "save_every", "size", "top"):
+        for name in ("batch_size", "threads", "save_every", "size", "top", "max_batch_size"):
             value = getattr(self, name, None)
             if value is not None and value < 1:
                 raise UsageError(f"argument {option(name)}: must be at least 1, got {value}")

@@ -1,16 +1,19 @@
 """Trained weights, and what is known of them: from a run, a file, or the library."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from resnet_cli import run_folder
+from resnet_cli.command_words import option
 from resnet_cli.errors import Failure
 from resnet_cli.library_errors import in_words
 from resnet_cli.run_folder import Run
+from resnet_cli.settings import CommonSettings
 from resnet_lib.nets import by_name
 from resnet_lib.train import Checkpoints
 from resnet_lib.weights import (
@@ -72,6 +75,17 @@ class Trained:
         return net
 
 
+def of(settings: Any) -> Trained:
+    """The weights that settings with `run`, `net` and `weights` name.
+
+    Raises:
+        Failure: there are none, or they cannot be read.
+    """
+    if settings.run is not None:
+        return of_run(Path(settings.run))
+    return of_file(settings.net, str(settings.weights))
+
+
 def of_run(folder: Path) -> Trained:
     """The final weights of a run, or those of its newest checkpoint.
 
@@ -102,6 +116,27 @@ def of_file(net: str | None, weights: str) -> Trained:
     if net and card.net not in ("", net):
         raise Failure(f"--weights {path} are of {card.net}, not of {net}")
     return Trained(net or card.net, tensors, str(path), card)
+
+
+def completed_card(settings: CommonSettings, weights: Trained) -> ModelCard:
+    """The weights' card; what it does not say, or says otherwise, is taken from the options.
+
+    Raises:
+        Failure: neither says all that there is to know.
+    """
+    card = weights.card
+    if settings.size is not None:
+        channels = card.image[0] if card.image else weights.channels or 3
+        card = replace(card, image=(channels, settings.size, settings.size))
+    if settings.mean is not None and settings.std is not None:
+        card = replace(card, mean=settings.mean, std=settings.std)
+    lacking = {"size": card.image, "mean": card.mean, "std": card.std}
+    if missing := [option(name) for name, value in lacking.items() if not value]:
+        raise Failure(
+            f"{weights.what} does not say what its images were like: add {', '.join(missing)} "
+            "(--mean imagenet --std imagenet, for many)"
+        )
+    return card
 
 
 def path_of(net: str | None, weights: str) -> Path:

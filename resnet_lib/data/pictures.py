@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,13 @@ FORMATS = (
 GROUND = 255  # white
 
 
-def read_picture(source: "str | os.PathLike | Image.Image", size: int, channels: int = 3) -> Tensor:
+def read_picture(
+    source: "str | os.PathLike | bytes | Image.Image",
+    size: int,
+    channels: int = 3,
+    *,
+    most_pixels: int | None = None,
+) -> Tensor:
     """Decode one picture, upright, its middle square at `size` × `size`, into bytes.
 
     What kind of file it is, its content decides, not its suffix. The shorter side is brought to
@@ -30,31 +37,34 @@ def read_picture(source: "str | os.PathLike | Image.Image", size: int, channels:
     becomes of alpha, palettes, 16 bits and other odd kinds.
 
     Args:
-        source: a path, or a picture of Pillow, which is left as it is.
+        source: a path, a file's content, or a picture of Pillow, which is left as it is.
         size: side of the result in pixels.
         channels: 3 for red, green and blue, 1 for grey.
+        most_pixels: a file with more is refused before it is decoded, as a stranger's should be: a
+            few kilobytes can be gigabytes of pixels. None: as many as Pillow allows.
 
     Returns:
         (channels, size, size) uint8.
 
     Raises:
-        TypeError: `source` is neither a path nor a picture.
+        TypeError: `source` is none of these.
         FileNotFoundError: there is no such file.
         ValueError: the file is no picture that can be read, or another argument is not allowed.
     """
     check_whole("size", size, 1)
     check_choice("channels", channels, (1, 3))
-    if not isinstance(source, str | os.PathLike | Image.Image):
+    if not isinstance(source, str | os.PathLike | bytes | Image.Image):
         raise TypeError(
-            f"source must be a path or a picture of Pillow, got {type(source).__name__}"
+            f"source must be a path, bytes or a picture of Pillow, got {type(source).__name__}"
         )
-    if not isinstance(source, Image.Image):
+    if isinstance(source, str | os.PathLike):
         source = Path(source).expanduser()
         if not source.exists():
             raise FileNotFoundError(f"source must be a picture, and there is none at {source}")
-    found = _tried(source, size, channels)
+    found = _tried(source, size, channels, most_pixels)
     if isinstance(found, str):
-        raise ValueError(f"{source} cannot be read: {found}")
+        name = "the file" if isinstance(source, bytes) else source
+        raise ValueError(f"{name} cannot be read: {found}")
     return found
 
 
@@ -95,33 +105,39 @@ def is_picture(file: Path) -> bool:
         return False
 
 
-def _tried(source: Path | Image.Image, size: int, channels: int) -> Tensor | str:
+def _tried(
+    source: "Path | bytes | Image.Image", size: int, channels: int, most_pixels: int | None = None
+) -> Tensor | str:
     """The picture, or why it cannot be read."""
     try:
         if isinstance(source, Image.Image):
             return _square(source, size, channels)
-        if not source.is_file():  # a pipe, say, would be waited for
+        if isinstance(source, Path) and not source.is_file():  # a pipe, say, would be waited for
             return "not a regular file"
         with _opened(source) as opened:
+            width, height = opened.size
+            if most_pixels is not None and width * height > most_pixels:
+                return f"{width} × {height} pixels are more than {most_pixels:,}"
             return _square(opened, size, channels)
     except UnidentifiedImageError:
-        return _what_else(source) if isinstance(source, Path) else "not an image"
+        return "not an image" if isinstance(source, Image.Image) else _what_else(source)
     except Exception as error:  # a decoder meets damage with any error at all
         return (str(error) or type(error).__name__).splitlines()[0]
 
 
-def _what_else(file: Path) -> str:
+def _what_else(source: Path | bytes) -> str:
     """What a file is that Pillow does not know."""
-    with file.open("rb") as opened:
+    with BytesIO(source) if isinstance(source, bytes) else source.open("rb") as opened:
         head = opened.read(12)
     if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"avif"):
         return "HEIF or AVIF, which Pillow does not open here: save it as JPEG"
     return "not an image" if head else "empty file"
 
 
-def _opened(file: Path) -> Image.Image:
+def _opened(source: Path | bytes) -> Image.Image:
     Image.init()
-    return Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN])
+    formats = [name for name in FORMATS if name in Image.OPEN]
+    return Image.open(BytesIO(source) if isinstance(source, bytes) else source, formats=formats)
 
 
 def _upright(opened: Image.Image) -> Image.Image:

@@ -322,8 +322,9 @@ def test_wrong_arguments(tmp_path):
         tmp_path / "x",
     )
     refused(ValueError, "not a regular file", tmp_path)
-    for source in (None, b"1.png", np.zeros((8, 8, 3))):
-        refused(TypeError, "source must be a path or a picture of Pillow, got ", source)
+    refused(ValueError, "the file cannot be read: not an image", b"1.png")
+    for source in (None, 7, np.zeros((8, 8, 3))):
+        refused(TypeError, "source must be a path, bytes or a picture of Pillow, got ", source)
     for size in (0, -8, 8.0, None, True):
         message = f"size must be a whole number of at least 1, got {size!r}"
         refused(refusals.for_whole(size), message, halves(), size)

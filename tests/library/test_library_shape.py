@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "compression": {"blocks"},
     "export": set(),
     "prediction": {"data", "train"},
+    "serving": {"data", "export", "prediction"},
     "probes": set(),
     "data": set(),
     "train": {"plots"},
