@@ -33,9 +33,13 @@ GIVEN = {
 EXTRAS = {
     "captum": "captum",
     "huggingface_hub": "huggingface_hub",
+    "mlserver": "mlserver",
     "onnx": "onnx",
     "onnxruntime": "onnxruntime",
     "onnxscript": "onnxscript",
+    "psutil": "psutil",
+    "requests": "requests",
+    "starlette": "starlette",
     "timm": "timm",
     "torchmetrics": "torchmetrics[detection]",
     "transformers": "transformers",

@@ -13,9 +13,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from resnet_lib.serving.client import Client
 from resnet_lib.serving.settings import ServerSettings
+
+if TYPE_CHECKING:  # processes import these by name; so a notebook that stands alone brings them
+    from resnet_lib.serving import guarded, runtime  # noqa: F401
 
 __all__ = ["running", "serve"]
 
