@@ -90,6 +90,8 @@ def measure(case: dict, options: argparse.Namespace) -> dict:
     answers = np.array(found["answers"])
     shares = {f"p{n}": round(float(np.percentile(answers, n)), 5) for n in (50, 95, 99)}
     return {
+        "pixels": card.image[-1],
+        "batch_seconds": BATCH_TIME if case["batch"] > 1 else 0,
         "request_bytes": len(request(case["form"], card.image)),
         "answers": len(answers),
         "failed": found["failed"],

@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:  # a process that only watches over a server does without PyTorch
     from torch import Tensor
@@ -13,6 +14,7 @@ __all__ = ["Client", "ServerError"]
 
 # A worker that died, or a server with too much to do: the same request may be answered next time.
 TRANSIENT = (500, 502, 503, 504)
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class ServerError(RuntimeError):
@@ -28,7 +30,7 @@ class ServerError(RuntimeError):
 
 
 class Client:
-    """Asks one server.
+    """Asks one server; one on this machine without the proxy that the system may be set to.
 
     Answers 500 to 504, and connections that break, are tried again: to ask twice changes nothing.
 
@@ -47,7 +49,9 @@ class Client:
         from urllib3.util import Retry
 
         self.url, self.metrics, self.timeout = url.rstrip("/"), metrics, timeout
-        self.session = requests.Session()
+        self.once, self.session = requests.Session(), requests.Session()
+        if urlsplit(url).hostname in LOOPBACK:  # no proxy finds this machine's own address
+            self.once.trust_env = self.session.trust_env = False
         again = Retry(
             total=retries,
             backoff_factor=0.1,
@@ -63,9 +67,7 @@ class Client:
         Raises:
             OSError: no server answers.
         """
-        import requests
-
-        return requests.get(f"{self.url}/v2/health/ready", timeout=self.timeout).ok
+        return self.once.get(f"{self.url}/v2/health/ready", timeout=self.timeout).ok
 
     def metadata(self, name: str, version: int | None = None) -> dict[str, Any]:
         """Inputs, outputs and version of a model; None: of its newest version."""

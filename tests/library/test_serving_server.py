@@ -127,6 +127,14 @@ def test_metrics_count_the_requests(client):
     assert float(line.split()[-1]) > 0
 
 
+def test_a_proxy_is_not_asked_for_this_machine(client, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # no service listens there
+    assert client.is_ready()
+    assert torch.allclose(
+        Client(client.url, retries=0).scores("pets", IMAGES), expected(), atol=1e-5
+    )
+
+
 # Faults
 
 WRONG = {

@@ -21,6 +21,7 @@ EXEMPT: dict[str, str] = {
     "A2_cost_of_many_gpus": "models what many GPUs cost; no part of the library is built there",
     "13_degradation": "reads records of experiments; it uses the library and builds none of it",
     "14_your_own_pictures": "uses the library on a folder of pictures, as a reader of it would",
+    "22_serving": "shows a request by hand, and asks a server; the library runs it",
     "21_export_int8": "shows by hand what ONNX Runtime does; the library only calls it",
 }
 
