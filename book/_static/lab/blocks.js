@@ -7,6 +7,7 @@
     branch: ["F(x)", "what the branch adds"],
     output: ["sum", "ReLU of what is switched on"],
   };
+  const COLOURS = { shortcut: "--book-shortcut", branch: "--book-residual", output: "--book-ink" };
   const SWITCHES = { branches: "branch", skips: "shortcut" };
 
   const made = (tag, properties = {}, ...children) => {
@@ -15,33 +16,44 @@
     return element;
   };
 
-  function rgb(element, name) {
-    const hex = getComputedStyle(element).getPropertyValue(name).trim();
-    return [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+  // A colour as canvases keep it, in one number without its alpha.
+  function colour(look, name) {
+    const hex = look.getPropertyValue(name).trim();
+    const [r, g, b] = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+    return r | (g << 8) | (b << 16);
   }
 
   // All maps of a signal (1, C, H, W) beside each other; the stronger a value, the fuller its
-  // colour, and `full` is full. What is negative is grey.
-  function drawMaps(canvas, { data, dims }, full) {
+  // colour `more`, and `full` is full. What is negative has the colour `less`.
+  function drawMaps(canvas, { data, dims }, full, { more, less }) {
     const [, maps, height, width] = dims;
     const columns = 2 ** Math.ceil(Math.log2(Math.sqrt(maps)));
-    canvas.width = columns * (width + GAP) - GAP;
-    canvas.height = (maps / columns) * (height + GAP) - GAP;
-    const brush = canvas.getContext("2d");
-    const picture = brush.createImageData(canvas.width, canvas.height);
-    const colours = { more: rgb(canvas, "--part"), less: rgb(canvas, "--book-plain") };
-    for (let place = 0; place < data.length; place++) {
-      const map = Math.floor(place / (height * width));
-      const row = Math.floor(map / columns) * (height + GAP) + Math.floor((place / width) % height);
-      const column = (map % columns) * (width + GAP) + (place % width);
-      const [r, g, b] = data[place] < 0 ? colours.less : colours.more;
-      const alpha = full ? (255 * Math.abs(data[place])) / full : 0;
-      picture.data.set([r, g, b, alpha], 4 * (row * canvas.width + column));
+    const wide = columns * (width + GAP) - GAP;
+    const high = (maps / columns) * (height + GAP) - GAP;
+    if (canvas.width !== wide) canvas.width = wide;
+    if (canvas.height !== high) canvas.height = high;
+    const picture = new ImageData(wide, high);
+    const pixels = new Uint32Array(picture.data.buffer);
+    const strength = full ? 255 / full : 0;
+    for (let map = 0, place = 0; map < maps; map++) {
+      const top = Math.floor(map / columns) * (height + GAP);
+      const left = (map % columns) * (width + GAP);
+      for (let row = top; row < top + height; row++) {
+        for (let column = left; column < left + width; column++) {
+          const value = data[place++];
+          const alpha = strength * Math.abs(value);
+          pixels[row * wide + column] = (value < 0 ? less : more) | (alpha << 24);
+        }
+      }
     }
-    brush.putImageData(picture, 0, 0);
+    canvas.getContext("2d").putImageData(picture, 0, 0);
   }
 
-  const largest = (data) => data.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  function largest(data) {
+    let most = 0;
+    for (const value of data) most = Math.max(most, Math.abs(value));
+    return most;
+  }
 
   class Blocks {
     // changed(event): called when a switch is turned.
@@ -89,12 +101,18 @@
     // outputs: the network's, by name.
     show(outputs) {
       this.outputs = outputs;
+      const look = getComputedStyle(this.list); // once: asked for again, it is worked out again
+      const less = colour(look, "--book-plain");
+      const colours = Object.entries(COLOURS).map(([part, name]) => {
+        return [part, { more: colour(look, name), less }];
+      });
+      this.colours = Object.fromEntries(colours);
       this.names.forEach((name, number) => {
         const signals = Object.keys(PARTS).map((part) => [part, outputs[`${name}.${part}`]]);
         const full = Math.max(...signals.map(([, signal]) => largest(signal.data)));
         for (const [part, signal] of signals) {
           const canvas = this.maps[number][part];
-          drawMaps(canvas, signal, full);
+          drawMaps(canvas, signal, full, this.colours[part]);
           const off = part !== "output" && !this.isOn(part, number);
           canvas.parentElement.classList.toggle("is-off", off);
           const [, maps, height, width] = signal.dims;
