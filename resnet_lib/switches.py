@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from resnet_lib.arguments import check_images
 from resnet_lib.blocks import BasicBlock, Bottleneck
 
-__all__ = ["Signals", "Switched"]
+__all__ = ["Signals", "Switched", "branch_of", "residual_blocks"]
 
 
 class Signals(NamedTuple):
@@ -48,20 +48,14 @@ class Switched(nn.Module):
 
     def __init__(self, model: nn.Module):
         super().__init__()
-        parts = dict(model.named_children())
-        stages = [name for name in parts if re.fullmatch(r"layer\d", name)]
-        blocks = {f"{s}.{n}": block for s in stages for n, block in parts[s].named_children()}
-        if not blocks or not {"conv1", "bn1", "fc"} <= parts.keys():
-            named = ", ".join(parts) or "no modules"
-            raise TypeError(f"model must have conv1, bn1, layer1, ..., fc, got {named}")
-        for name, block in blocks.items():
-            if not isinstance(block, BasicBlock | Bottleneck) or not block.residual:
-                raise TypeError(f"model must have blocks with shortcuts, but {name} has none")
+        blocks = residual_blocks(model)
         self.names = tuple(blocks)
-        self.conv1, self.bn1, self.fc = parts["conv1"], parts["bn1"], parts["fc"]
-        self.maxpool = parts.get("maxpool", nn.Identity().train(model.training))
+        self.conv1, self.bn1, self.fc = model.conv1, model.bn1, model.fc
+        none = nn.Identity().train(model.training)
+        self.maxpool = getattr(model, "maxpool", none)
         self.blocks = nn.ModuleList(blocks.values())
-        self.training = self.blocks.training = model.training  # the parts' own modes stay
+        # What is new here gets the model's mode; its own parts keep theirs.
+        self.training = self.blocks.training = model.training
 
     def forward(
         self, images: Tensor, skips: Tensor, branches: Tensor
@@ -69,10 +63,8 @@ class Switched(nn.Module):
         check_images(images)
         for name, given in (("skips", skips), ("branches", branches)):
             if given.shape != (len(self.blocks),):
-                raise ValueError(
-                    f"{name} must be one number for each of the {len(self.blocks)} blocks, "
-                    f"got {tuple(given.shape)}"
-                )
+                one = f"one number for each of {len(self.blocks)} blocks"
+                raise ValueError(f"{name} must be {one}, got {tuple(given.shape)}")
         x = self.maxpool(F.relu(self.bn1(self.conv1(images))))
         signals = []
         for number, block in enumerate(self.blocks):
@@ -82,8 +74,29 @@ class Switched(nn.Module):
         return self.fc(x.mean(dim=(2, 3))), signals
 
 
+def residual_blocks(model: nn.Module) -> dict[str, nn.Module]:
+    """The blocks of a residual network in the order in which they run, by their names.
+
+    Raises:
+        TypeError: the model is none that `Switched` takes.
+    """
+    parts = dict(model.named_children())
+    if not {"conv1", "bn1", "layer1", "fc"} <= parts.keys():
+        named = ", ".join(parts) or "no modules"
+        raise TypeError(f"model must have conv1, bn1, layer1, ..., fc, got {named}")
+    stages = [name for name in parts if re.fullmatch(r"layer\d", name)]
+    blocks = {f"{s}.{n}": block for s in stages for n, block in parts[s].named_children()}
+    for name, block in blocks.items():
+        if not isinstance(block, BasicBlock | Bottleneck) or not block.residual:
+            raise TypeError(f"model must have blocks with shortcuts, but {name} has none")
+    return blocks
+
+
 def branch_of(block: nn.Module, x: Tensor) -> Tensor:
-    """F(x) of a block: its convolutions and batch norms, with a ReLU between them."""
+    """F(x) of a `BasicBlock` or `Bottleneck`: its convolutions and batch norms, ReLU between them.
+
+    Shapes: (N, in_channels, H, W) to (N, out_channels, ⌈H/stride⌉, ⌈W/stride⌉).
+    """
     last = 3 if isinstance(block, Bottleneck) else 2
     for number in range(1, last + 1):
         x = getattr(block, f"bn{number}")(getattr(block, f"conv{number}")(x))
