@@ -219,8 +219,8 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     add("--repeats", type=at_least(1), default=20, metavar="N", help="passes in a turn (20)")
     add("--inputs", type=at_least(1), default=300, metavar="N", help="inputs to answer (300)")
     add("--threads", type=at_least(1), default=1, metavar="N", help="CPU threads of PyTorch (1)")
-    add("--out", type=json_file, default=record.ROOT / "results" / "browser.json",
-        metavar="FILE.json", help="the record (results/browser.json)")  # fmt: skip
+    add("--out", type=json_file, default=record.ROOT / "results" / "browser_latency.json",
+        metavar="FILE.json", help="the record (results/browser_latency.json)")  # fmt: skip
     options = parser.parse_args(words)
     if words is None and not lab().is_dir():
         parser.error(f"{lab_browser.PAGES} has no lab: run make book first")

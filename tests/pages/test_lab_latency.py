@@ -13,7 +13,7 @@ WAYS = ["torch", "native", "web", "web-scores", "web-int8", "by-hand"]
 def made(html, tmp_path_factory):
     if chromium.find_chromium() is None:
         pytest.skip("Chromium is missing")
-    out = tmp_path_factory.mktemp("latency") / "browser.json"
+    out = tmp_path_factory.mktemp("latency") / "browser_latency.json"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lab_browser, "PAGES", html)
         words = ["--turns", "1", "--repeats", "1", "--inputs", "12", "--out", str(out)]
@@ -56,7 +56,7 @@ def test_inputs_and_loads_are_timed(made):
 
 
 def test_the_record_has_every_case():
-    held = by_case(record.load(ROOT / "results" / "browser.json"))
+    held = by_case(record.load(ROOT / "results" / "browser_latency.json"))
     names = ("digits", "pictures")
     asked = {("size", ""), ("load", ""), *((w, n) for w in ("stroke", "run") for n in names)}
     assert set(held) == asked
