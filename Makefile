@@ -133,7 +133,7 @@ $(VENV)/test.stamp: $(VENV)/book.stamp requirements.txt pyproject.toml
 	@touch $@
 
 book/node_modules/book.stamp: book/package.json book/package-lock.json | $(VENV)/book.stamp
-	@echo "Installing the pages' npm packages ..."
+	@echo "Installing the pages' npm packages (about 160 MB) ..."
 	@cd book && ../$(NPM) ci --omit=dev --no-audit --no-fund --loglevel=error $(call or_explain,npm ci in book/ failed.,$(NETWORK))
 	@touch $@
 

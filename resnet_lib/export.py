@@ -5,7 +5,7 @@ The packages onnx, onnxscript and onnxruntime are asked for where they are neede
 
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -19,7 +19,13 @@ __all__ = ["OnnxNetwork", "quantize_onnx", "to_onnx"]
 INPUT, OUTPUT = "images", "scores"
 
 
-def to_onnx(model: nn.Module, path: str | Path, images: Tensor) -> Path:
+def to_onnx(
+    model: nn.Module,
+    path: str | Path,
+    images: Tensor,
+    inputs: Mapping[str, Tensor] | None = None,
+    outputs: Sequence[str] = (),
+) -> Path:
     """Write a network as one ONNX file, for batches of any length; return its path.
 
     The file's input is called "images", its output "scores". onnx has checked it before it gets its
@@ -29,6 +35,9 @@ def to_onnx(model: nn.Module, path: str | Path, images: Tensor) -> Path:
         model: a network in eval mode that gives scores for images.
         path: where the file will lie; it is replaced whole.
         images: an example (N, C, H, W) on the model's device; C, H and W are then fixed.
+        inputs: what the model takes after the images, by the names that the file gives them; their
+            shapes are then fixed. None: nothing.
+        outputs: names for what the model gives after the scores, nested ones in order.
 
     Raises:
         ImportError: onnx or onnxscript is not installed; the message says how to get it.
@@ -42,15 +51,17 @@ def to_onnx(model: nn.Module, path: str | Path, images: Tensor) -> Path:
         raise ValueError(f"model must be in eval mode, but {training[0]} is in train mode")
     batch = torch.export.Dim("batch")
     example = images if len(images) > 1 else images.expand(2, *images.shape[1:])
+    # Clones, because the exporter takes a tensor that comes twice for one input of the file.
+    more = {name: value.clone() for name, value in (inputs or {}).items()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter's own future
         program = torch.onnx.export(
             model,
-            (example,),
+            (example, *more.values()),
             dynamo=True,
-            dynamic_shapes=({0: batch},),
-            input_names=[INPUT],
-            output_names=[OUTPUT],
+            dynamic_shapes=({0: batch}, *(None for _ in more)),
+            input_names=[INPUT, *more],
+            output_names=[OUTPUT, *outputs],
             external_data=False,
             verbose=False,
         )

@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "nets": {"blocks"},
     "weights": {"blocks", "nets"},
     "compression": {"blocks"},
+    "switches": {"blocks"},
     "export": set(),
     "prediction": {"data", "train"},
     "serving": {"data", "export", "prediction"},

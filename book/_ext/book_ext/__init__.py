@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 BOOK = Path(__file__).parents[2]
-SOURCES = (".css", ".html", ".js", ".py")
+SOURCES = (".css", ".html", ".js", ".json", ".onnx", ".py")
 MODULES = [import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
 
 

@@ -29,7 +29,8 @@ function read(name) {
 
 const content = ["**/*.html", "_static/**/*.js"];
 const css = [{ raw: names.map(read).join("\n") }];
+const skippedContentGlobs = ["_static/lab/**"]; // the lab has a style sheet of its own
 const safelist = [/^:/]; // states such as :focus-visible, which stand in no page
-new PurgeCSS().purge({ content, css, safelist }).then(([kept]) => {
+new PurgeCSS().purge({ content, css, safelist, skippedContentGlobs }).then(([kept]) => {
   fs.writeFileSync(bundle, kept.css);
 });
