@@ -1,4 +1,4 @@
-"""Draw the pictures that the lab shows to ResNet-20: two drawn things of each of its classes.
+"""Draw the pictures that the lab shows to ResNet-20: two drawn pictures of each class.
 
     npm install @iconify-json/fluent-emoji@1.2.7
     python book/_tools/lab_pictures.py node_modules/@iconify-json/fluent-emoji/icons.json
