@@ -12,7 +12,8 @@ answer more. Each row is a server of its own, started anew.
 
 Weights are random where that changes no time (ResNet-18); pictures are noise, as PNG at 32 pixels
 and as JPEG at 224. Measured are the seconds of each answer, after --skipped seconds: median, 95th
-and 99th percentile, and answers per second. Counted are failures, and the server's memory.
+and 99th percentile, and answers per second. Counted are failures, and the server's memory. All rows
+are measured in --rounds rounds, one after the other: so one sees how far the same row strays.
 """
 
 import argparse
@@ -49,7 +50,7 @@ def main(words: list[str] | None = None) -> int:
         SEED,
         [case for case in cases(options) if case["what"] in options.what],
         lambda case: measure(case, options),
-        "{what:8} {net:14} {form:9} batch {batch:2} threads {threads} users {users:3}",
+        "{round} {what:8} {net:14} {form:9} batch {batch:2} threads {threads} users {users:3}",
         lambda row: f"{row['per_second']:7.1f} /s, p99 {1000 * row['p99']:7.1f} ms",
     )
 
@@ -73,7 +74,11 @@ def cases(options: argparse.Namespace) -> list[dict]:
         for threads in (1, 2)
         for users in (1, 8)
     ]
-    return [{"what": case.pop("what"), "net": case.pop("net"), **case} for case in found]
+    return [
+        {"round": number, "what": case["what"], "net": case["net"], **case}
+        for number in range(options.rounds)
+        for case in found
+    ]
 
 
 def measure(case: dict, options: argparse.Namespace) -> dict:
@@ -169,8 +174,9 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     add("--what", nargs="+", choices=every, default=list(every), help="what is asked (all three)")
     add("--batches", nargs="+", type=at_least(1), default=[1, 4, 16], metavar="N",
         help="requests that go through the network together (1 4 16)")  # fmt: skip
-    add("--users", nargs="+", type=at_least(1), default=[1, 2, 4, 8, 16, 32], metavar="N",
-        help="users at once (1 2 4 8 16 32)")  # fmt: skip
+    add("--users", nargs="+", type=at_least(1), default=[1, 4, 16, 32], metavar="N",
+        help="users at once (1 4 16 32)")  # fmt: skip
+    add("--rounds", type=at_least(1), default=2, metavar="N", help="rounds (2)")
     add("--seconds", type=at_least(1), default=8, metavar="N", help="seconds of each row (8)")
     add("--skipped", type=at_least(0), default=2, metavar="N",
         help="seconds before that are left out (2)")  # fmt: skip

@@ -11,18 +11,23 @@ from resnet_lib import serving
 def test_a_small_run_leaves_a_record(tmp_path):
     out = tmp_path / "serving.json"
     words = ["--what", "batch", "--batches", "2", "--users", "3", "--seconds", "2"]
+    words += ["--rounds", "2"]
     assert experiment.main([*words, "--skipped", "1", "--out", str(out)]) == 0
-    (row,) = record.load(out)["results"]
-    assert (row["net"], row["batch"], row["users"], row["failed"]) == ("resnet20", 2, 3, 0)
-    assert row["answers"] > 10
-    assert row["per_second"] == pytest.approx(row["answers"] / 2, rel=0.2)
-    assert 0 < row["p50"] <= row["p95"] <= row["p99"] < 2
-    # Three users who wait for their answers: each has one under way all the time.
-    assert row["per_second"] * row["p50"] < 3.5
+    rows = record.load(out)["results"]
+    assert [row["round"] for row in rows] == [0, 1]
+    for row in rows:
+        assert (row["net"], row["batch"], row["users"], row["failed"]) == ("resnet20", 2, 3, 0)
+        assert row["answers"] > 10
+        assert row["per_second"] == pytest.approx(row["answers"] / 2, rel=0.2)
+        assert 0 < row["p50"] <= row["p95"] <= row["p99"] < 2
+        # Three users who wait for their answers: each has one under way all the time.
+        assert row["per_second"] * row["p50"] < 3.5
 
 
 def test_cases_are_all_that_was_asked():
-    cases = experiment.cases(experiment.parse(["--batches", "1", "4", "--users", "1", "8"]))
+    cases = experiment.cases(
+        experiment.parse(["--batches", "1", "4", "--users", "1", "8", "--rounds", "1"])
+    )
     assert [case["what"] for case in cases] == ["form"] * 4 + ["batch"] * 4 + ["threads"] * 8
     assert {case["threads"] for case in cases if case["what"] == "threads"} == {1, 2}
 
