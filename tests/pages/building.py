@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[2]
+LAB = "book/lab.html"
 # Made by Sphinx, in no table of contents. Of the pages of source code one stands for all.
 EXTRA = ["404", "genindex", "search", "_modules/resnet_lib/probes/costs"]
 

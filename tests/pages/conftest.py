@@ -7,7 +7,7 @@ import warnings
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from building import ROOT, build
+from building import LAB, ROOT, build
 from chromium import find_chromium, options
 from filelock import FileLock
 from page_checks import Watch
@@ -81,3 +81,16 @@ def open_page(browser):
     yield open_page
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def lab(served, open_page):
+    """Return a function that opens the lab and loads the digits' network."""
+
+    def lab(theme="light", width=1280):
+        page = open_page(f"{served}/{LAB}", theme, width)
+        page.locator("#lab-load").click()
+        page.get_by_text("It sees a 3").first.wait_for()
+        return page
+
+    return lab

@@ -1,175 +1,17 @@
-"""The lab in Chromium: the trained networks to 1e-4 in every state, by pen, finger and keys."""
+"""The lab's page in Chromium: by pen, finger and keys, in both themes, narrow, and at fault."""
 
 import io
-import itertools
-import json
 import re
 import statistics
 
-import numpy
 import page_checks
 import pytest
-import torch
-from building import ROOT
-from lab_models import EXPECTED, PARTS, examples, states, switched
+from building import LAB
 from PIL import Image
-from sklearn.datasets import load_digits
 
-from resnet_lib import data, weights
+from resnet_lib import data
 
-PAGE = "book/lab.html"
-CLOSE = 1e-4
-# Scores, and where asked for each block's signals, of images in many states of the switches.
-RUN = """async ([name, images, states, signals]) => {
-  const network = (window.labNetworks ??= {})[name] ??= await Lab.load(name);
-  const found = [];
-  for (const [skips, branches] of states) {
-    const outputs = await network.run(Float32Array.from(images), { skips, branches });
-    const wanted = signals ? Object.keys(outputs) : ["scores"];
-    found.push(Object.fromEntries(wanted.map((key) => [key, Array.from(outputs[key].data)])));
-  }
-  return found;
-}"""
 SPENT = 'performance.getEntriesByName("from input to answer").map((entry) => entry.duration)'
-
-
-@pytest.fixture
-def lab(served, open_page):
-    """Return a function that opens the lab and loads the digits' network."""
-
-    def lab(theme="light", width=1280):
-        page = open_page(f"{served}/{PAGE}", theme, width)
-        page.locator("#lab-load").click()
-        page.get_by_text("It sees a 3").first.wait_for()
-        return page
-
-    return lab
-
-
-def in_page(page, name, images, some, signals=False):
-    some = [[list(skips), list(branches)] for skips, branches in some]
-    return page.evaluate(RUN, [name, images.flatten().tolist(), some, signals])
-
-
-def furthest(found, wanted):
-    return (torch.tensor(found).view(wanted.shape) - wanted).abs().max().item()
-
-
-# The networks.
-
-
-@torch.no_grad()
-def test_digits_network_is_the_trained_one_in_all_64_states(served, open_page):
-    page = open_page(f"{served}/{PAGE}")
-    network, images = switched("digits"), examples("digits")[:10]
-    every = list(states("digits"))
-    assert len(every) == 64
-    apart = 0.0
-    for found, (skips, branches) in zip(
-        in_page(page, "digits", images, every, signals=True), every, strict=True
-    ):
-        scores, signals = network(images, torch.tensor(skips), torch.tensor(branches))
-        apart = max(apart, furthest(found["scores"], scores))
-        for name, signal in zip(network.names, signals, strict=True):
-            for part, wanted in zip(PARTS, signal, strict=True):
-                apart = max(apart, furthest(found[f"{name}.{part}"], wanted))
-    assert apart < CLOSE
-    assert not page.watch.faults
-
-
-@torch.no_grad()
-def test_pictures_network_is_the_trained_one_in_all_512_states_of_its_shortcuts(served, open_page):
-    page = open_page(f"{served}/{PAGE}")
-    network, images = switched("pictures"), examples("pictures")[:3:2]
-    on = torch.ones(9)
-    every = [(state, on.tolist()) for state in itertools.product((1.0, 0.0), repeat=9)]
-    apart = 0.0
-    for found, (skips, _) in zip(in_page(page, "pictures", images, every), every, strict=True):
-        wanted = network(images, torch.tensor(skips), on)[0]
-        apart = max(apart, furthest(found["scores"], wanted))
-    assert apart < CLOSE
-    one = in_page(page, "pictures", images, [(on.tolist(), on.tolist())], signals=True)[0]
-    for name, signal in zip(network.names, network(images, on, on)[1], strict=True):
-        for part, wanted in zip(PARTS, signal, strict=True):
-            assert furthest(one[f"{name}.{part}"], wanted) < CLOSE, f"{name}.{part}"
-
-
-@pytest.mark.parametrize("name", ["digits", "pictures"])
-def test_networks_give_the_committed_scores(served, open_page, name):
-    page = open_page(f"{served}/{PAGE}")
-    wanted = json.loads(EXPECTED.read_text(encoding="utf-8"))[name]
-    found = in_page(page, name, examples(name)[:1], states(name))
-    assert len(found) == len(wanted) == {"digits": 64, "pictures": 19}[name]
-    for one, other in zip(found, wanted, strict=True):
-        assert one["scores"] == pytest.approx(other, abs=CLOSE)
-
-
-@torch.no_grad()
-def right(name, skips, branches):
-    """Right answers among the page's examples, by PyTorch."""
-    held = json.loads((ROOT / f"book/_static/lab/{name}.json").read_text(encoding="utf-8"))
-    labels = torch.tensor([int(label) for label in held["labels"]])
-    scores = switched(name)(examples(name), torch.tensor(skips), torch.tensor(branches))[0]
-    return (scores.argmax(dim=1) == labels).sum().item()
-
-
-@pytest.mark.parametrize("name", ["digits", "pictures"])
-def test_lesion_table_counts_as_pytorch_does(lab, name):
-    page, blocks = lab(), len(switched(name).names)
-    if name == "pictures":
-        page.locator("#lab-more-load").click()
-        page.locator("#lab-picture").wait_for()
-    page.locator("#lab-skips-0").uncheck()
-    page.locator("#lab-measure").click()
-    page.get_by_text("Done.").wait_for()
-    cells = page.locator("#lab-lesion-table td").all_inner_texts()
-    on = [1.0] * blocks
-    cut = [[float(i != number) for i in range(blocks)] for number in range(blocks)]
-    wanted = [right(name, *state) for one in cut for state in ((on, one), (one, on))]
-    assert [int(cell) for cell in cells] == [*wanted, right(name, cut[0], on)]
-    page.locator("#lab-skips-0").check()
-    page.wait_for_function(
-        f"document.querySelector('#lab-lesion-foot td').textContent === '{right(name, on, on)}'"
-    )
-
-
-# From strokes to counts.
-
-
-@pytest.fixture(scope="module")
-def all_counts():
-    counts = load_digits().images.astype(int)
-    assert counts.shape == (1797, 8, 8)
-    return counts
-
-
-def bitmaps_with(counts):
-    """32 × 32 cells that have exactly these counts, the ink anywhere in each square."""
-    order = numpy.random.default_rng(0).permuted(
-        numpy.broadcast_to(numpy.arange(16), (*counts.shape, 16)), axis=-1
-    )
-    squares = (order < counts[..., None]).reshape(*counts.shape, 4, 4)
-    return squares.transpose(0, 1, 3, 2, 4).reshape(-1, 32 * 32).astype(int)
-
-
-def test_strokes_become_the_counts_of_every_digit_of_the_set(served, open_page, all_counts):
-    page = open_page(f"{served}/{PAGE}")
-    counts = all_counts.reshape(-1, 64).tolist()
-    of_bitmaps = "all => all.map(bitmap => Array.from(Lab.countsOf(bitmap)))"
-    assert page.evaluate(of_bitmaps, bitmaps_with(all_counts).tolist()) == counts
-    there_and_back = "all => all.map(counts => Array.from(Lab.countsOf(Lab.bitmapOf(counts))))"
-    assert page.evaluate(there_and_back, counts) == counts
-
-
-def test_counts_are_normalised_as_in_training(served, open_page, all_counts):
-    page = open_page(f"{served}/{PAGE}")
-    held = json.loads((ROOT / "book/_static/lab/digits.json").read_text(encoding="utf-8"))
-    script = "([all, held]) => all.map(one => Array.from(Lab.normalisedCounts(one, held)))"
-    found = page.evaluate(script, [all_counts.reshape(-1, 64).tolist(), held])
-    pixels = torch.tensor(all_counts * 255 / 16).round().to(torch.uint8)[:, None]
-    card = weights.model_card("resnet8", "digits")
-    wanted = data.Normalize(card.mean, card.std)(pixels)
-    assert furthest(found, wanted) < 1e-6
 
 
 # Whoever draws, shows and switches.
@@ -244,7 +86,7 @@ def test_by_touch_at_360_pixels(served, browser):
     context = browser.new_context(has_touch=True, viewport={"width": 360, "height": 740})
     page = context.new_page()
     page.watch = page_checks.Watch(page, served)
-    page.goto(f"{served}/{PAGE}")
+    page.goto(f"{served}/{LAB}")
     page.locator("#lab-load").tap()
     page.get_by_text("It sees a 3").first.wait_for()
     page.locator("#lab-clear").tap()
@@ -356,7 +198,7 @@ def test_maps_follow_the_theme(lab):
 
 
 def test_nothing_is_fetched_before_it_is_asked_for_and_the_button_says_how_much(served, open_page):
-    page = open_page(f"{served}/{PAGE}")
+    page = open_page(f"{served}/{LAB}")
     asked = page.evaluate("performance.getEntriesByType('resource').map((entry) => entry.name)")
     assert not [address for address in asked if "/lab/" in address and address.endswith("n")]
     page.wait_for_load_state("networkidle")
@@ -373,7 +215,7 @@ def test_nothing_is_fetched_before_it_is_asked_for_and_the_button_says_how_much(
 
 
 def test_a_failed_load_is_said_and_can_be_tried_again(served, open_page):
-    page = open_page(f"{served}/{PAGE}")
+    page = open_page(f"{served}/{LAB}")
     page.route("**/digits.onnx", lambda route: route.fulfill(status=404))
     page.locator("#lab-load").click()
     page.get_by_text("could not be loaded: digits.onnx is not there (404)").wait_for()
@@ -383,7 +225,7 @@ def test_a_failed_load_is_said_and_can_be_tried_again(served, open_page):
 
 
 def test_from_a_folder_it_says_what_to_do(html, open_page):
-    page = open_page((html / PAGE).as_uri())
+    page = open_page((html / LAB).as_uri())
     assert page.get_by_text("make serve").is_visible()
     assert page.get_by_alt_text("The lab with a test digit").is_visible()
     assert not page.locator("#lab-load").is_visible()
@@ -393,7 +235,7 @@ def test_from_a_folder_it_says_what_to_do(html, open_page):
 def test_without_javascript_it_says_what_is_missing(served, browser):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
-    page.goto(f"{served}/{PAGE}")
+    page.goto(f"{served}/{LAB}")
     assert page.get_by_text("This page needs JavaScript").is_visible()
     assert page.get_by_alt_text("The lab with a test digit").is_visible()
     assert not page.locator("#lab-load").is_visible()
@@ -402,6 +244,6 @@ def test_without_javascript_it_says_what_is_missing(served, browser):
 
 def test_other_pages_load_nothing_of_it(html):
     for path in html.rglob("*.html"):
-        if path.relative_to(html).as_posix() != PAGE:
+        if path.relative_to(html).as_posix() != LAB:
             assert "_static/lab/" not in path.read_text(encoding="utf-8"), path.name
     assert ".lab-" not in (html / "_static" / "book-bundle.css").read_text(encoding="utf-8")
