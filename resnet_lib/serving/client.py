@@ -32,12 +32,13 @@ class ServerError(RuntimeError):
 class Client:
     """Asks one server; one on this machine without the proxy that the system may be set to.
 
-    Answers 500 to 504, and connections that break, are tried again: to ask twice changes nothing.
+    Where it asks for scores or classes, answers 500 to 504 and connections that break are tried
+    again: to ask twice changes nothing.
 
     Args:
         url: the server's address, `http://127.0.0.1:8080`.
         metrics: where it tells its metrics; empty: nowhere.
-        retries: how often to try again, after 0.1, 0.2, 0.4, ... seconds.
+        retries: how often to try again: at once, then after 0.2, 0.4, 0.8, ... seconds.
         timeout: seconds to wait for an answer.
 
     Raises:
@@ -59,7 +60,8 @@ class Client:
             allowed_methods=None,
             raise_on_status=False,
         )
-        self.session.mount("http://", requests.adapters.HTTPAdapter(max_retries=again))
+        for scheme in ("http://", "https://"):
+            self.session.mount(scheme, requests.adapters.HTTPAdapter(max_retries=again))
 
     def is_ready(self) -> bool:
         """Whether the server has loaded all its models.
@@ -74,7 +76,10 @@ class Client:
         return self.ask("GET", _place(name, version))
 
     def index(self) -> list[dict[str, Any]]:
-        """What lies in the server's repository: name, version and state of each."""
+        """The versions in the server's repository that it can take up, with their state.
+
+        READY is what answers; UNAVAILABLE is what it was not told to load, see `load`.
+        """
         return self.ask("POST", "repository/index", {})
 
     def load(self, name: str) -> None:
@@ -111,18 +116,18 @@ class Client:
             ServerError: the server refuses it, or fails.
             OSError: no server answers.
         """
-        return self.ask("POST", f"{_place(name, version)}/infer", {"inputs": [given]})
+        body = {"inputs": [given]}
+        return self.ask("POST", f"{_place(name, version)}/infer", body, again=True)
 
-    def ask(self, method: str, place: str, body: Any = None) -> Any:
-        """What the server answers below /v2.
+    def ask(self, method: str, place: str, body: Any = None, *, again: bool = False) -> Any:
+        """What the server answers below /v2; `again`: with retries.
 
         Raises:
             ServerError: the server refuses it, or fails.
             OSError: no server answers.
         """
-        answer = self.session.request(
-            method, f"{self.url}/v2/{place}", json=body, timeout=self.timeout
-        )
+        session = self.session if again else self.once
+        answer = session.request(method, f"{self.url}/v2/{place}", json=body, timeout=self.timeout)
         if not answer.ok:
             raise ServerError(answer.status_code, _reason(answer))
         return answer.json() if answer.content else None

@@ -14,6 +14,7 @@ from mlserver.handlers import DataPlane
 from mlserver.logging import logger
 from mlserver.repository.repository import SchemalessModelRepository
 from mlserver.settings import ModelSettings, Settings
+from mlserver.types import State
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,22 +23,27 @@ from resnet_lib.serving.settings import ServerSettings
 
 TOO_LARGE, UNSUPPORTED, UNPROCESSABLE = 413, 415, 422
 MOST_BYTES = 32 * 2**20
+VERSIONS = 3  # of each model, loaded at a time
 
 
 class GuardedRepository(SchemalessModelRepository):
-    """A repository whose damaged versions are never loaded.
+    """A repository of which the newest versions are loaded, and never damaged ones.
 
-    Without this, one file cut short keeps the whole server from starting.
+    Without this, one file cut short keeps the whole server from starting, and all versions that
+    ever were stay in memory.
     """
 
     async def list(self) -> Sequence[ModelSettings]:
-        found = []
-        for settings in await super().list():
-            if fault := _fault(settings):
+        found: dict[str, list[ModelSettings]] = {}
+        for settings in sorted(await super().list(), key=_number, reverse=True):
+            own = found.setdefault(settings.name, [])
+            if len(own) == VERSIONS:
+                continue
+            if fault := await asyncio.to_thread(_fault, settings):
                 logger.error("Left out of %s: %s", settings.name, fault)
             else:
-                found.append(settings)
-        return found
+                own.append(settings)
+        return [settings for own in found.values() for settings in own]
 
     async def find(self, name: str) -> Sequence[ModelSettings]:
         """The versions to load; none, where the newest is damaged and somebody asks for it.
@@ -46,8 +52,8 @@ class GuardedRepository(SchemalessModelRepository):
             MLServerError: it is. What is loaded goes on as it was.
         """
         known = [one for one in await super().list() if one.name == name]
-        newest = max(known, key=lambda one: int(one.parameters.version), default=None)
-        if newest is not None and (fault := _fault(newest)):
+        newest = max(known, key=_number, default=None)
+        if newest is not None and (fault := await asyncio.to_thread(_fault, newest)):
             raise MLServerError(f"{name} is as it was: {fault}", UNPROCESSABLE)
         return await super().find(name)
 
@@ -65,13 +71,14 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = dict(scope["headers"])
-        if headers.get(b"content-encoding", b"identity") != b"identity":
+        # A header may come twice, and whoever reads on may take the other one.
+        packed = {v for name, v in scope["headers"] if name == b"content-encoding"} - {b"identity"}
+        if packed:
             reason = "send the body without content-encoding"
             await _refuse(UNSUPPORTED, reason)(scope, receive, send)
             return
-        length = headers.get(b"content-length", b"0")
-        if length.isdigit() and int(length) > self.most_bytes:
+        lengths = [int(v) for name, v in scope["headers"] if name == b"content-length"]
+        if max(lengths, default=0) > self.most_bytes:
             await self._too_large()(scope, receive, send)
             return
         # A body in pieces does not say how long it is.
@@ -101,11 +108,20 @@ class GuardedServer(MLServer):
         self._rest_server._app.add_middleware(BodyLimit, most_bytes=MOST_BYTES)
         self._awaited: list[ModelSettings] = []
         self._data_plane.ready = self.ready
+        self._model_repository_handlers._get_state = self.state_of
 
     async def start(self, models_settings: Sequence[ModelSettings] = ()) -> None:
         """Listen, and load models."""
         self._awaited = list(models_settings)
         await super().start(list(models_settings))
+
+    async def state_of(self, settings: ModelSettings) -> State:
+        """Whether that very version answers; MLServer looks at the newest one alone."""
+        try:
+            model = await self._model_registry.get_model(settings.name, settings.version)
+        except ModelNotFound:
+            return State.UNAVAILABLE
+        return State.READY if model.ready else State.UNKNOWN
 
     async def ready(self) -> bool:
         """Whether requests can come; MLServer says so, too, before it has loaded anything."""
@@ -118,6 +134,10 @@ class GuardedServer(MLServer):
                 return False
             self._awaited.remove(settings)
         return await DataPlane.ready(self._data_plane)
+
+
+def _number(settings: ModelSettings) -> int:
+    return int(settings.parameters.version)
 
 
 def _fault(settings: ModelSettings) -> str:

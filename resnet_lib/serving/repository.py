@@ -66,7 +66,7 @@ def publish(
     """Put a network into the repository as the next version of a model.
 
     The version appears whole or not at all. A server that runs takes it up when it is told to,
-    see `Client.load`.
+    see `Client.load`; the newest three are kept loaded.
 
     Args:
         repository: the folder of all models; it is made where there is none.
@@ -74,8 +74,8 @@ def publish(
         network: a file of `export.to_onnx` or `export.quantize_onnx`.
         card: what one has to know of its input and output; a `weights.ModelCard` is one.
         note: a word on what is new.
-        max_batch_size: up to how many requests may go through the network together; 1: none waits
-            for another.
+        max_batch_size: up to how many requests of one image may go through the network together;
+            1: none waits for another.
         max_batch_time: how many seconds the first of them may wait for the others.
         threads: CPU threads of the network.
 

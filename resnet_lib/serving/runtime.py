@@ -23,7 +23,7 @@ from resnet_lib.export import OnnxNetwork
 from resnet_lib.serving.requests import Refused, images_of
 
 BUSY = 503
-# More requests than this wait for no answer that is still wanted.
+# More requests than this, for one version, wait for no answer that is still wanted.
 MOST_WAITING = 128
 
 
@@ -31,12 +31,18 @@ class OnnxRuntime(MLModel):
     """A version of the repository, served."""
 
     async def load(self) -> bool:
+        """Load the network; requests wait meanwhile.
+
+        MLServer names a version as the newest before it is loaded. Whoever asked in between would
+        be refused, so nothing here lets others go first.
+        """
         about: dict[str, Any] = self.settings.parameters.extra
         self._about = about
         self._network = OnnxNetwork(await get_model_uri(self.settings), threads=about["threads"])
         self._normalize = Normalize(about["mean"], about["std"])
         self._turn = asyncio.Lock()
         self._waiting = 0
+        self._alone = self.predict
         if about["max_batch_size"] > 1:
             # Here and not in MLServer's own settings: those gather requests before they are
             # checked, and are forgotten when a version is loaded anew.
@@ -57,7 +63,9 @@ class OnnxRuntime(MLModel):
                 images = await asyncio.to_thread(images_of, payload.inputs, self._about["image"])
             except Refused as error:
                 raise MLServerError(str(error)) from None
-            return await self._answer(_plain(payload.id, images))
+            # Several images are a batch already; so a batch has at most max_batch_size images.
+            answer = self._answer if len(images) == 1 else self._alone
+            return await answer(_plain(payload.id, images))
         finally:
             self._waiting -= 1
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from http.client import HTTPConnection
 
 import psutil
 import pytest
@@ -49,24 +50,30 @@ def client(models, log):
         yield found
 
 
+def state_of(client, version):
+    states = {row["version"]: row["state"] for row in client.index()}
+    return states[str(version.number)]
+
+
 def newest(client):
     return int(client.infer("pets", as_images(IMAGES[:1]))["model_version"])
 
 
 @contextmanager
-def asked_all_the_time(client, users=4):
+def asked_all_the_time(client, users=4, retries=0):
     """Users who ask for one image each, over and over; what they got, counted."""
     found, stop = collections.Counter(), threading.Event()
     right = [expected(0), expected(1)]
 
     def ask(number):
-        own, turn = Client(client.url), number
+        own, turn = Client(client.url, retries=retries), number
         while not stop.is_set():
             turn = (turn + 3) % len(IMAGES)
             try:
                 scores = own.scores("pets", IMAGES[turn : turn + 1])
             except (ServerError, OSError) as error:
                 found[str(error)] += 1
+                time.sleep(0.01)
             else:
                 good = any(torch.allclose(scores[0], one[turn], atol=1e-4) for one in right)
                 found["right" if good else "wrong"] += 1
@@ -174,10 +181,16 @@ def test_a_body_that_is_too_large(client, in_pieces):
     assert answer.json() == {"error": "a body has at most 33,554,432 bytes"}
 
 
-def test_a_packed_body_is_not_unpacked(client):
-    head = {"content-encoding": "gzip"}
-    answer = requests.post(f"{client.url}/v2/models/pets/infer", data=b"x", headers=head)
-    assert answer.status_code == 415
+@pytest.mark.parametrize("codings", [["gzip"], ["gzip", "identity"], ["identity", "gzip"]])
+def test_a_packed_body_is_not_unpacked(client, codings):
+    connection = HTTPConnection(client.url.removeprefix("http://"))
+    connection.putrequest("POST", "/v2/models/pets/infer")
+    for coding in codings:
+        connection.putheader("content-encoding", coding)
+    connection.putheader("content-length", "1")
+    connection.endheaders(b"x")
+    assert connection.getresponse().status == 415
+    connection.close()
 
 
 @pytest.mark.parametrize(
@@ -202,8 +215,10 @@ def test_a_new_version_and_a_roll_back_drop_no_request(client, models):
         ):
             made = publish()
             assert newest(client) == made.number - 1, "it waits to be told"
+            assert state_of(client, made) == "UNAVAILABLE"
             client.load("pets")
             assert newest(client) == made.number
+            assert state_of(client, made) == "READY"
             time.sleep(0.3)
     assert set(found) == {"right"}
     assert torch.allclose(client.scores("pets", IMAGES), expected(0), atol=1e-5)
@@ -236,13 +251,23 @@ def test_a_model_file_cut_short_is_refused_and_the_rest_goes_on(client, models, 
     shutil.move(made.folder, tmp_path / "away")
 
 
-def test_requests_still_wait_for_others_when_a_version_was_loaded_anew(client):
+def test_requests_still_wait_for_others_when_a_version_was_loaded_anew(client, models):
     """MLServer's own batching would be gone."""
+    made = serving.roll_back(models, "pets", to=1)
     for _ in range(2):
         client.load("pets")
         begun = time.monotonic()
-        client.scores("pets", IMAGES[:1], 1)
+        client.scores("pets", IMAGES[:1], made.number)
         assert time.monotonic() - begun >= BATCH_TIME
+
+
+def test_the_newest_three_versions_are_loaded(client, models):
+    made = [serving.roll_back(models, "pets", to=1) for _ in range(4)]
+    client.load("pets")
+    assert sorted(int(row["version"]) for row in client.index()) == [m.number for m in made[1:]]
+    assert client.infer("pets", as_images(IMAGES), made[1].number)
+    with pytest.raises(ServerError, match="404: Model pets with version"):
+        client.infer("pets", as_images(IMAGES), made[0].number)
 
 
 # The process
@@ -256,7 +281,10 @@ def server_of(process, models):
 
 
 def test_a_killed_server_comes_back_and_no_request_is_lost(client, models):
-    with asked_all_the_time(client) as found:
+    with (
+        asked_all_the_time(client, retries=8) as found,
+        asked_all_the_time(client, users=1, retries=0) as bare,
+    ):
         time.sleep(0.5)
         _, child = server_of(psutil.Process(), models)
         child.send_signal(signal.SIGKILL)
@@ -267,6 +295,7 @@ def test_a_killed_server_comes_back_and_no_request_is_lost(client, models):
             time.sleep(0.1)
     assert set(found) == {"right"}
     assert found["right"] >= before + 50
+    assert set(bare) > {"right"}, "without trying again, some are lost"
 
 
 def test_damaged_versions_are_left_out_at_the_start(models, tmp_path):
