@@ -377,3 +377,29 @@ def test_too_many_requests_are_sent_away(models, monkeypatch):
     with pytest.raises(MLServerError, match="pets is busy: 0 requests wait") as caught:
         asyncio.run(ask())
     assert caught.value.status_code == 503
+
+
+def test_ready_means_loaded(monkeypatch):
+    """By itself: how long a model takes to load is left to chance."""
+    import asyncio
+    from types import SimpleNamespace
+
+    from mlserver import MLServer
+    from mlserver.registry import MultiModelRegistry
+    from mlserver.settings import ModelSettings
+
+    from resnet_lib.serving.guarded import GuardedServer
+
+    monkeypatch.setattr(MLServer, "_create_servers", lambda self: None)
+    server = GuardedServer.__new__(GuardedServer)
+    app = SimpleNamespace(add_middleware=lambda *_, **__: None)
+    server._rest_server = SimpleNamespace(_app=app)
+    server._model_repository_handlers = SimpleNamespace()
+    server._model_registry = MultiModelRegistry()
+    server._data_plane = SimpleNamespace(_model_registry=server._model_registry)
+    server._create_servers()
+    own = {"name": "pets", "implementation": "mlserver.MLModel", "parameters": {"version": "1"}}
+    server._awaited = [ModelSettings(**own)]
+    assert not asyncio.run(server._data_plane.ready())
+    server._awaited = []
+    assert asyncio.run(server._data_plane.ready())
