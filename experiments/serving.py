@@ -38,7 +38,6 @@ from resnet_lib import export, nets, serving, weights
 SEED = 0
 LOAD = Path(__file__).parent / "bench" / "serving_load.py"
 BATCH_TIME = 0.005
-NETS = ("resnet20", "resnet18", "resnet18-int8")
 
 
 def main(words: list[str] | None = None) -> int:

@@ -35,7 +35,8 @@ class GuardedRepository(SchemalessModelRepository):
 
     async def list(self) -> Sequence[ModelSettings]:
         found: dict[str, list[ModelSettings]] = {}
-        for settings in sorted(await super().list(), key=_number, reverse=True):
+        every = [one for one in await super().list() if _is_numbered(one)]
+        for settings in sorted(every, key=_number, reverse=True):
             own = found.setdefault(settings.name, [])
             if len(own) == VERSIONS:
                 continue
@@ -51,7 +52,8 @@ class GuardedRepository(SchemalessModelRepository):
         Raises:
             MLServerError: it is. What is loaded goes on as it was.
         """
-        known = [one for one in await super().list() if one.name == name]
+        every = [one for one in await super().list() if _is_numbered(one)]
+        known = [one for one in every if one.name == name]
         newest = max(known, key=_number, default=None)
         if newest is not None and (fault := await asyncio.to_thread(_fault, newest)):
             raise MLServerError(f"{name} is as it was: {fault}", UNPROCESSABLE)
@@ -134,6 +136,11 @@ class GuardedServer(MLServer):
                 return False
             self._awaited.remove(settings)
         return await DataPlane.ready(self._data_plane)
+
+
+def _is_numbered(settings: ModelSettings) -> bool:
+    """Whether it is a version as `publish` makes them, and not something else that lies there."""
+    return ((settings.parameters and settings.parameters.version) or "").isdigit()
 
 
 def _number(settings: ModelSettings) -> int:

@@ -306,6 +306,9 @@ def test_damaged_versions_are_left_out_at_the_start(models, tmp_path):
     path.write_bytes(path.read_bytes()[:-1])
     (folder / "strange").mkdir()
     (folder / "strange" / "model-settings.json").write_text("{")
+    other = {"name": "other", "implementation": "mlserver.MLModel"}
+    (folder / "other").mkdir()
+    (folder / "other" / "model-settings.json").write_text(json.dumps(other))
     with serving.running(folder, log=tmp_path / "log") as client:
         assert newest(client) == first.number
         parent, child = server_of(psutil.Process(), folder)
