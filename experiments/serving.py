@@ -86,7 +86,7 @@ def measure(case: dict, options: argparse.Namespace) -> dict:
         folder = Path(scratch)
         card = publish(case, folder)
         body = folder / "body.json"
-        body.write_text(request(case["form"], card.image))
+        size = body.write_text(request(case["form"], card.image))
         with serving.running(folder / "models") as client:
             place = f"{client.url}/v2/models/{case['net']}/infer"
             found = ask(place, body, case["users"], options)
@@ -96,7 +96,7 @@ def measure(case: dict, options: argparse.Namespace) -> dict:
     return {
         "pixels": card.image[-1],
         "batch_seconds": BATCH_TIME if case["batch"] > 1 else 0,
-        "request_bytes": len(request(case["form"], card.image)),
+        "request_bytes": size,
         "answers": len(answers),
         "failed": found["failed"],
         "per_second": round(len(answers) / found["seconds"], 2),

@@ -5,8 +5,9 @@ import pytest
 import torch
 from bench import record
 from notebooks import ROOT
+from toy_cifar import toy_cifar
 
-from resnet_lib import data, nets
+from resnet_lib import nets
 
 
 @pytest.fixture
@@ -45,13 +46,7 @@ def test_every_method_gives_nearly_the_same_scores(small, monkeypatch):
 
 
 def test_a_small_run_leaves_a_record(tmp_path, monkeypatch, small):
-    dice = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (600, 3, 32, 32), dtype=torch.uint8, generator=dice)
-    labels = torch.arange(600) % 10
-    toy = data.ImageData(
-        images, labels, images, labels, tuple("abcdefghij"), (0.5,) * 3, (0.25,) * 3
-    )
-    monkeypatch.setattr(int8.data, "cifar10", lambda: toy)
+    monkeypatch.setattr(int8.data, "cifar10", toy_cifar)
     out = tmp_path / "int8.json"
     methods = ["eager", "folded", "onnx-int8"]
     words = ["--methods", *methods, "--turns", "2", "--batches", "1", "--calibration", "64"]

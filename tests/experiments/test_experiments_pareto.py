@@ -1,20 +1,12 @@
 """Pruning and 8 bits together: a small run's record."""
 
 import pareto
-import torch
 from bench import record
-
-from resnet_lib import data
+from toy_cifar import toy_cifar
 
 
 def test_a_small_run_leaves_a_record(tmp_path, monkeypatch):
-    dice = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (600, 3, 32, 32), dtype=torch.uint8, generator=dice)
-    labels = torch.arange(600) % 10
-    toy = data.ImageData(
-        images, labels, images, labels, tuple("abcdefghij"), (0.5,) * 3, (0.25,) * 3
-    )
-    monkeypatch.setattr(pareto.data, "cifar10", lambda: toy)
+    monkeypatch.setattr(pareto.data, "cifar10", toy_cifar)
     out = tmp_path / "pareto.json"
     words = ["--shares", "0.5", "--epochs", "1", "--seeds", "1", "--turns", "2"]
     words += ["--precision", "fp32", "--calibration", "64"]
