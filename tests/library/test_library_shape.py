@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "weights": {"blocks", "nets"},
     "compression": {"blocks"},
     "switches": {"blocks"},
+    "paths": {"blocks", "switches"},
     "export": set(),
     "prediction": {"data", "train"},
     "serving": {"data", "export", "prediction"},

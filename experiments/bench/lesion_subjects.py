@@ -1,0 +1,100 @@
+"""The networks and pictures of experiments/lesions.py."""
+
+from functools import cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from resnet_lib import data, nets, train, weights
+from resnet_lib.paths import without_blocks
+
+NETWORKS = {
+    "cifar10": ("resnet20", "resnet56", "plain20"),
+    "digits": ("resnet20", "plain20", "ensemble"),
+}
+STAGES = ("layer1", "layer2", "layer3")
+MEMBERS = 9
+
+
+class Pictures(NamedTuple):
+    """What a network is judged on, and what its statistics are estimated from; (N, C, H, W)."""
+
+    images: Tensor
+    labels: Tensor
+    known: Tensor
+    known_labels: Tensor
+
+
+def fresh(model: nn.Module, pictures: Pictures) -> nn.Module:
+    """A copy whose running statistics are those of the known images."""
+    other = without_blocks(model)
+    torch.optim.swa_utils.update_bn(pictures.known.split(250), other)
+    return other.eval()
+
+
+def block_names(model: nn.Module) -> list[str]:
+    """The blocks in their order."""
+    return [f"{stage}.{n}" for stage in STAGES for n in range(len(getattr(model, stage)))]
+
+
+@torch.no_grad()
+def error(model: nn.Module, pictures: Pictures) -> float:
+    """Test error in percent."""
+    answers = [model(part).argmax(dim=1) for part in pictures.images.split(250)]
+    return round(100 * (torch.cat(answers) != pictures.labels).float().mean().item(), 2)
+
+
+class Ensemble(nn.Module):
+    """Several networks; the mean of their probabilities."""
+
+    def __init__(self, members: list[nn.Module]):
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([member(x).softmax(dim=1) for member in self.members]).mean(dim=0)
+
+    def without(self, gone: list[int]) -> "Ensemble":
+        """The ensemble of the others."""
+        return Ensemble([m for number, m in enumerate(self.members) if number not in gone])
+
+
+def network_of(name: str, network: str, seed: int, rate: float, epochs: int) -> nn.Module:
+    """A trained network in eval mode."""
+    if name == "cifar10":
+        return getattr(weights, network)("cifar10").eval()
+    if network == "ensemble":
+        first = 1000 + MEMBERS * seed
+        return Ensemble([trained("resnet8", first + n, rate, epochs) for n in range(MEMBERS)])
+    return trained(network, seed, rate, epochs)
+
+
+@cache
+def trained(network: str, seed: int, rate: float, epochs: int) -> nn.Module:
+    """A network that has learned the 360 digits."""
+    torch.manual_seed(seed)
+    model = nets.by_name(network, 10, 1)
+    digits = data.digits()
+    steps = nn.Sequential(data.RandomCrop(1), digits.normalize)
+    learn = digits.test_images, digits.test_labels
+    batches = data.Batches(*learn, 32, shuffle=True, transform=steps, seed=seed)
+    config = train.TrainConfig(epochs=epochs, learning_rate=rate, seed=seed)
+    train.fit(model, batches, config=config, world=train.World(torch.device("cpu")), progress=False)
+    return model.eval()
+
+
+@cache
+def pictures_of(name: str, images: int, known: int) -> Pictures:
+    """The pictures, normalised; of CIFAR-10 the first so many to judge on, and known."""
+    if name == "digits":
+        found = data.digits()
+        learned = found.normalize(found.test_images), found.test_labels
+        return Pictures(found.normalize(found.train_images), found.train_labels, *learned)
+    found = data.cifar10()
+    return Pictures(
+        found.normalize(found.test_images[:images]),
+        found.test_labels[:images],
+        found.normalize(found.train_images[:known]),
+        found.train_labels[:known],
+    )
