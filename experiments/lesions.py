@@ -5,10 +5,11 @@ for each seed, a ResNet-20, a plain-20 and an ensemble of nine ResNet-8 (ResNet-
 which learn the 360 digits that are otherwise for testing and are judged on the other 1,437.
 A block that is deleted leaves its shortcut, see resnet_lib.paths. Of each network:
 
-  one      test error in percent with each single block deleted, and again with the running
-           statistics of batch norm estimated anew from training images; of residual networks also
-           how large the branch is, |F(x)| over |shortcut|, a mean over images
-  many     test errors with several random blocks deleted at once, drawn --draws times; for the
+  whole    test error in percent as it is, and with the running statistics of batch norm estimated
+           anew from training images
+  one      both with each single block deleted; of residual networks also how large the branch is,
+           |F(x)| over |shortcut|, a mean over images
+  many     both with several random blocks deleted at once, drawn --draws times; for the
            ensemble, with several members left out
   swapped  test errors after so many swaps of two random blocks of the same shape
   paths    the gradient at the first block's input by the number of branches it came through:
@@ -50,7 +51,7 @@ from resnet_lib.switches import Switched
 
 SEED = 0
 ALL = ["resnet20", "resnet56", "plain20", "ensemble"]
-KINDS = ("one", "many", "swapped", "paths")
+KINDS = ("whole", "one", "many", "swapped", "paths")
 PATH_BATCH = 32
 
 
@@ -71,6 +72,7 @@ def main(words: list[str] | None = None) -> int:
 def cases(kind: str, options: argparse.Namespace) -> list[dict]:
     """The networks of which this is asked."""
     asked = {
+        "whole": ("resnet20", "resnet56", "plain20"),
         "one": ("resnet20", "resnet56", "plain20"),
         "many": ("resnet20", "resnet56", "plain20", "ensemble"),
         "swapped": ("resnet20", "resnet56", "plain20"),
@@ -89,13 +91,18 @@ def measure(case: dict, options: argparse.Namespace) -> dict:
     """Lesion the network in one way."""
     model = network_of(case["data"], case["network"], case["seed"], options.rate, options.epochs)
     pictures = pictures_of(case["data"], options.images, options.known)
-    ways = {"one": one, "many": many, "swapped": swapped, "paths": paths}
+    ways = {"whole": whole, "one": one, "many": many, "swapped": swapped}
     if case["kind"] == "paths":
         torch.manual_seed(case["seed"])
         start = nets.by_name(case["network"], 10, pictures.images.shape[1])
         found = {"start": paths(fresh(start, pictures), pictures, options)}
         return found | paths(model, pictures, options)
     return {"error": error(model, pictures)} | ways[case["kind"]](model, pictures, options)
+
+
+def whole(model: nn.Module, pictures: Pictures, options: argparse.Namespace) -> dict:
+    """Delete nothing: what new statistics do by themselves."""
+    return {"error_fresh": error(fresh(model, pictures), pictures)}
 
 
 def one(model: nn.Module, pictures: Pictures, options: argparse.Namespace) -> dict:

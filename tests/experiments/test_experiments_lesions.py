@@ -19,9 +19,11 @@ def test_a_small_run_leaves_a_record(tmp_path, monkeypatch):
     assert lesions.main(words) == 0
     rows = record.load(out)["results"]
     asked = [(row["data"], row["network"], row["kind"]) for row in rows]
-    assert len(asked) == len(set(asked)) == 2 + 2 + 2 + 3 + 2 + 2 + 1 + 1
+    assert len(asked) == len(set(asked)) == 4 + 4 + 5 + 4 + 2
     for row in rows:
-        if row["kind"] == "one":
+        if row["kind"] == "whole":
+            assert 0 <= row["error_fresh"] <= 100
+        elif row["kind"] == "one":
             assert len(row["errors"]) == len(row["errors_fresh"]) == len(row["blocks"]) == 9
             assert len(row.get("sizes", [])) == (0 if row["network"] == "plain20" else 9)
         elif row["kind"] == "many":

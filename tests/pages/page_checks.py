@@ -1,12 +1,14 @@
 """What must hold for a page in a browser. Each check returns the faults it finds, in words."""
 
-import json
 from pathlib import Path
 
 AXE = Path(__file__).parents[2] / "book" / "node_modules" / "axe-core" / "axe.min.js"
 # Rules of axe that may be broken, each with its reason. Nothing is on the list.
 ALLOWED: dict[str, str] = {}
 COLOUR_RULES = ["color-contrast", "link-in-text-block"]
+# Thousands of coloured words of code on a page take axe half of its time, and they have a few dozen
+# colours; `code_faults` looks at each colour once.
+CODE = ".highlight pre"
 
 RAW_MATHS = r"""() => {
   const found = [];
@@ -36,6 +38,17 @@ TOO_WIDE = """() => {
   return wide.slice(0, 5).map(e => `<${e.tagName.toLowerCase()} class="${e.className}">`
     + ` ${e.textContent.trim().slice(0, 40)}`).concat([""]).slice(0, 5);
 }"""
+
+
+# Each box of code on the page is a kind of its own: a cell, its output, an example in the text.
+ADD_WORDS = """([code, classes]) => document.querySelectorAll(code).forEach(box => {
+  for (const name of classes) {
+    const word = document.createElement("span");
+    word.className = name;
+    word.textContent = "word ";
+    box.append(word);
+  }
+})"""
 
 
 class Watch:
@@ -101,14 +114,24 @@ def width_faults(page):
 
 def accessibility_faults(page, only_colours=False):
     """Run axe; `only_colours` is enough for a page whose structure has been looked at."""
-    if not AXE.exists():
-        raise FileNotFoundError(f"{AXE} is missing: run `npm ci` in book/")
-    page.evaluate(AXE.read_text(encoding="utf-8"))
     # Preloading would fetch the style sheets again, which a browser refuses for a folder.
     options = {"preload": False, "rules": {"label-content-name-mismatch": {"enabled": True}}}
     if only_colours:
         options = {"preload": False, "runOnly": {"type": "rule", "values": COLOUR_RULES}}
-    result = page.evaluate(f"() => axe.run(document, {json.dumps(options)})")
+    return _axe_faults(page, {"exclude": [[CODE]]}, options)
+
+
+def code_faults(page, classes):
+    """Run axe on the code of a page, with a word of each class put into every box of code."""
+    page.evaluate(ADD_WORDS, [CODE, sorted(classes)])
+    return _axe_faults(page, {"include": [[CODE]]}, {"preload": False})
+
+
+def _axe_faults(page, where, options):
+    if not AXE.exists():
+        raise FileNotFoundError(f"{AXE} is missing: run `npm ci` in book/")
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    result = page.evaluate("([where, options]) => axe.run(where, options)", [where, options])
     return [
         f"axe {violation['id']}: {violation['help']}: {node['html'][:120]} "
         f"({node['failureSummary'].splitlines()[-1].strip()})"

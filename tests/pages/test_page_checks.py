@@ -66,3 +66,15 @@ def test_fault_on_the_page_is_found(faults_of, name, check, old, new, message):
 @pytest.mark.parametrize(("name", "markup", "message"), ACTIONS)
 def test_fault_while_loading_is_found(faults_of, name, markup, message):
     assert message in "\n".join(faults_of(GOOD.replace("</main>", f"{markup}</main>")))
+
+
+def test_pale_word_of_code_is_found_on_a_page_that_does_not_have_it(tmp_path, open_page):
+    pale = "<style>.highlight .pale { color: #bbb }</style>"
+    code = f'{pale}<div class="highlight"><pre>x = 1 </pre></div></main>'
+    path = tmp_path / "page.html"
+    path.write_text(GOOD.replace("</main>", code), encoding="utf-8")
+    page = open_page(path.as_uri())
+    assert page_checks.code_faults(page, ["dark"]) == []
+    (fault,) = page_checks.code_faults(page, ["pale"])
+    assert "color-contrast" in fault
+    assert page_checks.accessibility_faults(page) == [], "code is looked at once, there"

@@ -33,6 +33,20 @@ def test_page_served(served, open_page, name):
     assert not faults, "\n".join(faults)
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_code_can_be_read(html, open_page, theme):
+    """Every colour that a word of code has on any page, in every kind of box."""
+    pages = [(html / f"{name}.html").read_text(encoding="utf-8") for name in ALL]
+    code = [box for text in pages for box in re.findall(r"<pre>.*?</pre>", text, re.DOTALL)]
+    classes = {name for box in code for name in re.findall(r'<span class="([^"]+)"', box)}
+    assert len(classes) > 20
+    page = open_page((html / "chapters/02_residual_formula.html").as_uri(), theme)
+    for box in (".cell_input", ".cell_output", "section > .highlight-python"):
+        assert page.locator(f"{box} {page_checks.CODE}").count(), f"no {box} on the page"
+    faults = page_checks.code_faults(page, classes)
+    assert not faults, "\n".join(faults)
+
+
 def test_maths_is_typeset(html, open_page):
     page = open_page((html / "book" / "notation.html").as_uri())
     assert page.locator(".katex").count() > 0
