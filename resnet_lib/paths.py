@@ -23,6 +23,7 @@ __all__ = [
     "gradient_along",
     "gradient_by_length",
     "pass_blocks",
+    "shortcut_of",
     "through_block",
     "without_blocks",
 ]
@@ -148,16 +149,20 @@ def without_blocks(model: nn.Module, *names: str) -> nn.Module:
     for name in names:
         if name not in blocks:
             raise ValueError(f"names must be of {', '.join(blocks)}, got {name!r}")
-        block = blocks[name]
-        shortcut = block.downsample if block.residual else make_shortcut(*_shape(block), "A")
         # What comes out of a block is never negative; a projection's output may be.
-        bridge = nn.Sequential(shortcut, nn.ReLU()).train(block.training)
-        model.set_submodule(name, bridge)
+        bridge = nn.Sequential(shortcut_of(blocks[name]), nn.ReLU())
+        model.set_submodule(name, bridge.train(blocks[name].training))
     return model
 
 
-def _shape(block: nn.Module) -> tuple[int, int, int]:
-    """Channels in and out, and stride, of a block."""
+def shortcut_of(block: nn.Module) -> nn.Module:
+    """The shortcut of a `BasicBlock` or `Bottleneck`; for a plain one, that of option A.
+
+    Raises:
+        ValueError: the block is plain and has fewer channels behind it than in front.
+    """
+    if block.residual:
+        return block.downsample
     convs = [m for m in block.children() if isinstance(m, nn.Conv2d)]
-    stride = max(conv.stride[0] for conv in convs)
-    return convs[0].in_channels, convs[-1].out_channels, stride
+    channels = convs[0].in_channels, convs[-1].out_channels
+    return make_shortcut(*channels, max(conv.stride[0] for conv in convs), "A")
