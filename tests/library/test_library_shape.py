@@ -32,6 +32,7 @@ MAY_IMPORT = {
     "prediction": {"data", "train"},
     "serving": {"data", "export", "prediction"},
     "probes": set(),
+    "landscape": set(),
     "data": set(),
     "train": {"plots"},
     "plots": set(),
