@@ -169,7 +169,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--data", choices=sorted(NETWORKS), default="digits", help="data set (digits)")
     add("--networks", nargs="*", choices=EVERY, default=[], metavar="NET",
-        help="networks (digits: all but resnet20-matched; cifar10: those that are there)")  # fmt: skip
+        help="networks (those of the data set, but for resnet20-matched)")  # fmt: skip
     add("--epochs", type=at_least(1), default=40, metavar="N", help="of the training (40)")
     add("--rate", type=positive, default=0.03, metavar="R", help="highest rate (0.03)")
     add("--seed", type=at_least(0), default=0, metavar="N", help="of weights and batches (0)")

@@ -1,7 +1,7 @@
 """The loss around a network's weights: slices along directions, and its curvature.
 
-Any `nn.Module` will do. Each function leaves it as it was: weights, buffers, modes and gradients. No
-random number is drawn but from the generator, or with the seed, that is given.
+Any `nn.Module` will do. Each function leaves it as it was: weights, buffers, modes and gradients.
+No random number is drawn but from the generator, or with the seed, that is given.
 """
 
 from resnet_lib.landscape.curvature import hessian_eigenvalues, hessian_vector_product

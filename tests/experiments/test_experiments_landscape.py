@@ -36,7 +36,8 @@ def test_a_small_run_on_cifar_leaves_a_record(tmp_path, monkeypatch):
     assert experiment.main([*QUICK, *words, "--out", str(out)]) == 0
     experiment._images.cache_clear()
     (row,) = record.load(out)["results"]
-    assert row["plane"] is None and row["test_error"] is None
+    assert row["plane"] is None
+    assert row["test_error"] is None
     assert len(row["slices"]) == 2
 
 
