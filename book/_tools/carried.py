@@ -24,6 +24,7 @@ GIVEN = {
     "matplotlib": "matplotlib",
     "numpy": "numpy",
     "PIL": "pillow",
+    "scipy": "scipy",
     "sklearn": "scikit-learn",
     "torch": "torch",
     "torchvision": "torchvision",

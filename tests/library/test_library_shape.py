@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "prediction": {"data", "train"},
     "serving": {"data", "export", "prediction"},
     "probes": set(),
+    "landscape": set(),
     "data": set(),
     "train": {"plots"},
     "plots": set(),

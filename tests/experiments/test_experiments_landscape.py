@@ -1,0 +1,70 @@
+"""The loss surface around trained networks: small runs' records, and what they stand on."""
+
+import landscape as experiment
+import pytest
+import torch
+from bench import landscape_networks, record
+from toy_cifar import toy_cifar
+
+QUICK = ["--images", "32", "--points", "3", "--plane-points", "3", "--directions", "2"]
+QUICK += ["--tolerance", "0.5"]
+
+
+def test_a_small_run_on_the_digits_leaves_a_record(tmp_path):
+    out = tmp_path / "landscape.json"
+    words = ["--networks", "plain20", "resnet20", "resnet20-matched"]
+    words += ["--epochs", "1", "--seed", "1", "--batch", "16"]
+    assert experiment.main([*QUICK, *words, "--out", str(out)]) == 0
+    plain, residual, matched = record.load(out)["results"]
+    for row in (plain, residual, matched):
+        assert row["slices"][0][1] == pytest.approx(row["training_loss"], rel=1e-3)
+        assert row["slices"][0] == pytest.approx(row["plane"][1], rel=1e-3)
+        assert [len(row[name]) for name in ("slices", "slices_running", "plane")] == [2, 1, 3]
+        assert row["eigenvalue"] > 0
+    assert matched["updates"] < residual["updates"] == plain["updates"] == 12
+    for row in (plain, residual):
+        assert len(row["trajectory"]["points"]) == 2
+        assert row["trajectory"]["shares"][0] == pytest.approx(1)
+    assert matched["trajectory"] is None
+
+
+def test_a_small_run_on_cifar_leaves_a_record(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment.data, "cifar10", toy_cifar)
+    experiment._images.cache_clear()
+    out = tmp_path / "landscape_cifar10.json"
+    words = ["--data", "cifar10", "--networks", "plain20", "--plane-points", "0"]
+    assert experiment.main([*QUICK, *words, "--out", str(out)]) == 0
+    experiment._images.cache_clear()
+    (row,) = record.load(out)["results"]
+    assert row["plane"] is None
+    assert row["test_error"] is None
+    assert len(row["slices"]) == 2
+
+
+def test_of_the_numbers_tried_the_nearest_loss_is_taken(monkeypatch):
+    asked = []
+
+    def learned(network, seed, updates, rate):
+        asked.append(updates)
+        return updates, []
+
+    monkeypatch.setattr(landscape_networks, "learned", learned)
+    found = landscape_networks.matched("any", 0, 720, 0.1, lambda n: 100 / n, 100 / 30)
+    assert len(asked) == landscape_networks.TRIES
+    assert found == (min(asked, key=lambda n: abs(n - 30)),) * 2
+    assert abs(found[0] - 30) <= 5
+
+
+def test_a_way_by_its_principal_components():
+    """Three points on a line: one component has it all, and distances are kept."""
+    line = torch.tensor([3.0, 4.0, 0.0])
+    found = landscape_networks.trajectory([0 * line, line, 3 * line])
+    assert found["shares"][:2] == pytest.approx([1, 0], abs=1e-6)
+    first, second, third = (point[0] for point in found["points"])
+    assert abs(second - first) == pytest.approx(5, rel=1e-3)
+    assert abs(third - first) == pytest.approx(15, rel=1e-3)
+
+
+def test_plain_and_residual_start_alike_and_see_the_same_batches():
+    ways = [landscape_networks.learned(name, 0, 1, 0.1)[1] for name in ("plain20", "resnet20")]
+    assert torch.equal(ways[0][0], ways[1][0])
