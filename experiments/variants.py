@@ -1,8 +1,8 @@
 """What does each variant of the residual block bring, under one recipe and each at its own rate?
 
 Each network learns 300 of scikit-learn's 8 × 8 digits for 15 epochs, in batches of 50, by SGD with
-momentum; fewer or more with the options. See bench/few_digits.py for the split and the recipe, bench/variant_networks.py for the
-networks. Row by row:
+momentum; fewer or more with the options. See bench/few_digits.py for the split and the recipe,
+bench/variant_networks.py for the networks. Row by row:
 
   choosing       errors on held-out digits by learning rate, with seeds that count nowhere else: at
                  three rates, then at lower or higher ones, until the best has a worse neighbour on
