@@ -11,8 +11,9 @@ bench/few_digits.py. Two ways spend the same number of epochs of training:
              SuccessiveHalvingPruner, which decides at once and takes nothing back)
 
 Each way runs with several search seeds. What has the lowest held-out error at the end of a whole
-training is what was found. It is then trained again, with seeds of its own, and tested on digits that the
-search never saw; so is the baseline, whose rate was chosen among the same ones on held-out digits.
+training is what was found. It is then trained again, with seeds of its own, and tested on digits
+that the search never saw; so is the baseline, whose rate was chosen among the same ones on
+held-out digits.
 
   epochs         epochs of training that were spent; of the baseline, to choose its rate
   trials         settings, multiply-adds and held-out errors after each epoch, trial by trial

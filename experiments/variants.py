@@ -13,9 +13,9 @@ bench/variant_networks.py for the networks. Row by row:
   training       the training error of the last epoch
   parameters, multiply_adds    of the network, for one picture
 
-Variants, recipe and seeds were settled before any error was seen. A loss that explodes counts as
-guessing. With --what time the record holds, in place of errors, milliseconds of a training step:
-all networks take turns.
+Variants, recipe and seeds were settled beforehand, after runs of 3 epochs that showed what they
+cost. A loss that explodes counts as guessing. With --what time the record holds, in place of
+errors, milliseconds of a training step: all networks take turns.
 """
 
 import argparse
