@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "blocks": set(),
     "nets": {"blocks"},
     "weights": {"blocks", "nets"},
+    "variants": {"blocks", "nets"},
     "compression": {"blocks"},
     "switches": {"blocks"},
     "paths": {"blocks", "switches"},
