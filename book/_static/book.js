@@ -27,6 +27,7 @@ function inBox(image) {
 }
 function offerFullSize() {
   for (const image of document.querySelectorAll("div.cell_output img[width]")) {
+    if (image.closest(".living.is-alive")) continue; // another figure has taken its place
     // The room, not the picture: one further down is not loaded yet and has no width of its own.
     const room = image.closest("div.cell_output").clientWidth;
     const isSmall = Number(image.getAttribute("width")) > 1.25 * room;

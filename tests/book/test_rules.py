@@ -253,6 +253,18 @@ def test_way_around_the_comparison_is_caught(cell, message, chapter):
     assert message in told(tags, chapter, with_cell(chapter, cell))
 
 
+def test_living_figure_has_a_script_and_a_cell_that_shows_something(chapter):
+    scripts = chapter.parents[1] / tags.SCRIPTS
+    scripts.mkdir(parents=True)
+    (scripts / "wave.js").touch()
+    shown = code("1 + 1", printed("2"), tags=("living:wave",))
+    assert told(tags, chapter, with_cell(chapter, shown)) == ""
+    silent = code("x = 1", tags=("living:wave",))
+    assert "shows nothing. Tag the cell" in told(tags, chapter, with_cell(chapter, silent))
+    other = code("1 + 1", printed("2"), tags=("living:waves",))
+    assert "asks for the living figure 'waves'" in told(tags, chapter, with_cell(chapter, other))
+
+
 # Code cells
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import sys
 import threading
 import warnings
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -12,6 +13,8 @@ from chromium import find_chromium, options
 from filelock import FileLock
 from page_checks import Watch
 from playwright.sync_api import sync_playwright
+
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
 MISSING = (
     "CHROMIUM IS MISSING: NO PAGE WAS LOOKED AT IN A BROWSER. "

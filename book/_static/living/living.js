@@ -1,0 +1,135 @@
+// Brings a page's living figures to life. Where a script fails, the still picture goes on standing.
+//
+// A figure's own script calls Living.figure(name, make). make(data) gives { paint, aims }.
+// paint({ state, now, width, height }) draws: from the controls' values and the size of the drawing
+// it makes { shapes, alt, said, slots }: SVG elements, the drawing's text alternative, the sentence
+// under it, and the text of each place in the panel. aims(state), if there is one, gives an object
+// of numbers; `now` has the same names, and moves there where motion is welcome.
+{
+  const Living = (window.Living ??= {});
+  const QUIET = 500; // milliseconds without a change until a screen reader is told
+  const GLIDE = 400; // milliseconds that numbers take to where they aim
+  const SVG = "http://www.w3.org/2000/svg";
+  const [PLAIN, SIGNS] = ["-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"];
+  const calm = matchMedia("(prefers-reduced-motion: reduce)");
+
+  // An SVG element with its attributes; those that are null are left out.
+  Living.made = (tag, attributes = {}, ...children) => {
+    const element = document.createElementNS(SVG, tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (value !== null) element.setAttribute(name, value);
+    }
+    element.append(...children);
+    return element;
+  };
+
+  const minus = (text) => text.replace("-", "−");
+  Living.power = (exponent) => {
+    return [...String(exponent)].map((sign) => SIGNS[PLAIN.indexOf(sign)]).join("");
+  };
+  // Three digits, or two and a power of ten, as parts.py writes numbers in tables.
+  Living.number = (value) => {
+    if (!value) return "0";
+    const plain = Number(value.toPrecision(3));
+    if (Math.abs(plain) >= 0.01 && Math.abs(plain) < 1000) return minus(String(plain));
+    const [first, exponent] = value.toExponential(1).split("e");
+    return `${minus(String(Number(first)))} × 10${Living.power(Number(exponent))}`;
+  };
+  // As it is read out: raised digits are skipped or spelled by many voices.
+  Living.spoken = (text) => {
+    const lower = (sign) => PLAIN[SIGNS.indexOf(sign)];
+    const lowered = (raised) => [...raised].map(lower).join("");
+    return text
+      .replace(RegExp(`[${SIGNS}]+`, "g"), (raised) => ` to the power ${lowered(raised)}`)
+      .replaceAll("×", "times")
+      .replaceAll("−", "-");
+  };
+
+  class Figure {
+    constructor(box, make) {
+      this.box = box;
+      this.drawing = box.querySelector(".living-drawing");
+      this.controls = [...box.querySelectorAll("[data-control]")];
+      const { data, sliders } = JSON.parse(box.querySelector(".living-data").textContent);
+      this.sliders = sliders;
+      const { paint, aims = () => ({}) } = make(data);
+      Object.assign(this, { paint, aims });
+      this.now = aims(this.state);
+      this.show();
+      box.classList.add("is-alive");
+      box.addEventListener("input", () => this.change());
+      new ResizeObserver(() => this.show()).observe(this.drawing);
+    }
+
+    get state() {
+      const state = {};
+      for (const control of this.controls) {
+        const { control: name } = control.dataset;
+        const { type, checked, value, valueAsNumber } = control;
+        if (type === "range") state[name] = this.sliders[name].values[valueAsNumber];
+        else if (type === "checkbox") state[name] = checked;
+        else if (checked) state[name] = value;
+      }
+      return state;
+    }
+
+    change() {
+      cancelAnimationFrame(this.frame);
+      const from = this.now;
+      const to = this.aims(this.state);
+      const names = Object.keys(to);
+      const moves = names.some((name) => from[name] !== to[name]);
+      if (calm.matches || !moves || !names.every((name) => name in from)) {
+        this.now = to;
+        this.show();
+        return;
+      }
+      const began = performance.now();
+      const step = (time) => {
+        const share = Math.min(1, Math.max(0, (time - began) / GLIDE));
+        const eased = share * share * (3 - 2 * share);
+        const between = (name) => [name, from[name] + (to[name] - from[name]) * eased];
+        this.now = share === 1 ? to : Object.fromEntries(names.map(between));
+        this.show();
+        if (share < 1) this.frame = requestAnimationFrame(step);
+      };
+      step(began);
+    }
+
+    show() {
+      for (const control of this.controls) {
+        if (control.type !== "range") continue;
+        const text = this.sliders[control.dataset.control].texts[control.valueAsNumber];
+        control.setAttribute("aria-valuetext", text);
+        control.nextElementSibling.textContent = text;
+      }
+      const { width, height } = this.drawing.getBoundingClientRect();
+      if (!width) return; // not laid out yet; the observer calls again
+      const { state, now } = this;
+      const { shapes, alt, said, slots = {} } = this.paint({ state, now, width, height });
+      this.drawing.replaceChildren(...shapes);
+      this.drawing.setAttribute("aria-label", Living.spoken(alt));
+      for (const slot of this.box.querySelectorAll("[data-slot]")) {
+        slot.textContent = slots[slot.dataset.slot] ?? "";
+      }
+      this.say(said);
+    }
+
+    // Shown at once; read out when all is quiet, and not before anything was moved.
+    say(words) {
+      const sentence = this.box.querySelector(".living-said");
+      if (sentence.textContent === words) return;
+      sentence.textContent = words;
+      if (!this.box.classList.contains("is-alive")) return;
+      clearTimeout(this.timer);
+      this.timer = setTimeout(() => {
+        this.box.querySelector(".living-told").textContent = Living.spoken(words);
+      }, QUIET);
+    }
+  }
+
+  Living.figure = (name, make) => {
+    const boxes = document.querySelectorAll(`.living[data-living="${name}"]`);
+    for (const box of boxes) new Figure(box, make);
+  };
+}

@@ -1,0 +1,295 @@
+"""Living figures in Chromium: alive by mouse, keys and finger, and still without a script."""
+
+import csv
+import gzip
+import io
+import math
+import re
+from urllib.parse import unquote
+
+import page_checks
+import pytest
+import torch
+from book_ext import living
+from book_ext.living.parts import number
+from building import PAGES, ROOT
+
+FRONT, CHAPTER = "book/index", "chapters/02_residual_formula"
+# Where each figure lives.
+PLACES = {"one-number": [FRONT, CHAPTER]}
+ON_PAGES = [(page, name) for name, pages in PLACES.items() for page in pages]
+MOST = 40_000  # bytes, compressed, that the living figures of a page may take
+
+# Moves every slider to every place; gives what the figure says there.
+SWEEP = """([shortcut]) => {
+  const box = document.querySelector('[data-living="one-number"]');
+  const [weight, depth] = box.querySelectorAll("input[type=range]");
+  box.querySelector("input[type=checkbox]").checked = shortcut;
+  const said = [];
+  for (weight.value = 0; ; weight.value = weight.valueAsNumber + 1) {
+    for (depth.value = 0; ; depth.value = depth.valueAsNumber + 1) {
+      depth.dispatchEvent(new Event("input", { bubbles: true }));
+      said.push([
+        weight.getAttribute("aria-valuetext"),
+        depth.getAttribute("aria-valuetext"),
+        box.querySelector(".living-said").textContent,
+      ]);
+      if (depth.value === depth.max) break;
+    }
+    if (weight.value === weight.max) return said;
+  }
+}"""
+LINES = "box => [...box.querySelectorAll('path.residual')].map(path => path.getAttribute('d'))"
+
+
+def figure_on(page, name):
+    return page.locator(f'[data-living="{name}"]')
+
+
+def derivatives(weight, deepest, shortcut):
+    """What autograd says of 1 to `deepest` layers F(x) = wx in a row."""
+    x = torch.tensor(3.0, dtype=torch.float64, requires_grad=True)
+    h, found = x, []
+    for _ in range(deepest):
+        h = weight * h + h if shortcut else weight * h
+        (slope,) = torch.autograd.grad(h, x, retain_graph=True)
+        found.append(slope.item())
+    return found
+
+
+# One number.
+
+
+def test_one_number_shows_what_autograd_finds_in_its_whole_range(html, browser):
+    context = browser.new_context(reduced_motion="reduce")
+    page = context.new_page()
+    page.goto((html / f"{CHAPTER}.html").as_uri())
+    said = {shortcut: page.evaluate(SWEEP, [shortcut]) for shortcut in (True, False)}
+    context.close()
+    weights = [round(step / 20, 2) for step in range(-40, 21)]
+    cases = [(weight, depth) for weight in weights for depth in range(60)]
+    assert len(said[True]) == len(said[False]) == len(cases)
+    found = {(w, s): derivatives(w, 60, s) for w in weights for s in (True, False)}
+    for place, (weight, depth) in enumerate(cases):
+        with_it, without = (said[s][place] for s in (True, False))
+        assert {tuple(with_it[:2]), tuple(without[:2])} == {(number(weight), str(depth + 1))}
+        plain, residual = (found[weight, s][depth] for s in (False, True))
+        shown = re.search(r"layers?: \S+ = (\S.*)\. Without .* = (\S.*)\.$", with_it[2])
+        assert is_rounded(shown[1], residual)
+        assert is_rounded(shown[2], plain)
+        assert is_rounded(re.search(r"layers?: \S+ = (\S.*)\.$", without[2])[1], plain)
+        course = "grows" if abs(weight) > 1 else "shrinks" if 0 < abs(weight) < 1 else "i|k"
+        assert re.search(f"it ({course})", without[2])
+
+
+def is_rounded(text, value):
+    """Whether a text is the value to three digits, or to two and a power of ten."""
+    first, _, exponent = text.replace("−", "-").partition(" × 10")
+    raised = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
+    shown = float(f"{first}e{exponent.translate(raised) or 0}")
+    if value == 0:
+        return shown == 0
+    last = math.floor(math.log10(abs(value))) - (1 if exponent else 2)
+    return abs(shown - value) <= 0.5 * 10**last * (1 + 1e-6)
+
+
+def test_first_picture_is_that_of_the_still_one(html, open_page):
+    """On the front page both are drawn by code, one in Python, one in JavaScript."""
+    page = open_page((html / f"{FRONT}.html").as_uri())
+    box = figure_on(page, "one-number")
+    claims = "svg => [...svg.querySelectorAll('text.said')].map(text => text.textContent)"
+    still = box.locator(".living-picture").evaluate(claims)
+    assert still == box.locator(".living-drawing").evaluate(claims)
+    assert len(still) == 2
+
+
+# Every figure.
+
+
+@pytest.mark.parametrize(("name", "figure"), ON_PAGES)
+def test_it_lives_from_a_folder(html, open_page, name, figure):
+    page = open_page((html / f"{name}.html").as_uri())
+    box = figure_on(page, figure)
+    assert "is-alive" in box.get_attribute("class")
+    drawing = box.locator(".living-drawing")
+    assert drawing.locator("*").count() > 5
+    assert re.search(r"\d", drawing.get_attribute("aria-label"))
+    assert re.search(r"\d", box.locator(".living-said").inner_text())
+    assert not page.watch.faults
+
+
+@pytest.mark.parametrize(("name", "figure"), ON_PAGES)
+def test_without_javascript_picture_and_table_stand(html, browser, name, figure):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((html / f"{name}.html").as_uri())
+    box = figure_on(page, figure)
+    if living.figure(figure, ROOT).takes_place:
+        assert box.locator(".living-still").locator("img, svg").first.is_visible()
+    assert not box.locator(".living-controls").is_visible()
+    assert not box.locator(".living-drawing").is_visible()
+    box.locator("summary").click()
+    assert box.locator("table").last.is_visible()
+    context.close()
+
+
+@pytest.mark.parametrize("script", ["d3", "living", "one-number"])
+def test_where_a_script_fails_the_picture_stands(served, open_page, script):
+    page = open_page("about:blank")
+    page.route(f"**/living/{script}.js*", lambda route: route.fulfill(status=404))
+    page.goto(f"{served}/{CHAPTER}.html")
+    box = figure_on(page, "one-number")
+    assert box.locator(".living-still img").is_visible()
+    assert not box.locator(".living-controls").is_visible()
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize(("name", "figure"), ON_PAGES)
+def test_nothing_jumps_when_it_comes_alive(served, open_page, name, figure, width):
+    page = open_page("about:blank", width=width)
+    heights = []
+    for fails in (True, False):
+        if fails:
+            page.route("**/living/d3.js*", lambda route: route.fulfill(status=404))
+        else:
+            page.unroute("**/living/d3.js*")
+        page.goto(f"{served}/{name}.html")
+        page.wait_for_load_state("load")
+        page.evaluate("document.fonts.ready.then(() => true)")
+        box = figure_on(page, figure)
+        assert ("is-alive" in box.get_attribute("class")) != fails
+        heights.append(box.bounding_box()["height"])
+    assert heights[0] == pytest.approx(heights[1], abs=0.5)
+
+
+def test_the_sentence_never_needs_more_room_than_is_kept(html, open_page):
+    for width in (1280, 360):
+        page = open_page((html / f"{CHAPTER}.html").as_uri(), width=width)
+        box = figure_on(page, "one-number")
+        height = box.bounding_box()["height"]
+        for place in range(0, 61, 4):
+            box.locator("input[type=range]").first.fill(str(place))
+            assert box.bounding_box()["height"] == pytest.approx(height, abs=0.5)
+
+
+def test_by_keys_alone(html, open_page):
+    page = open_page((html / f"{CHAPTER}.html").as_uri())
+    box = figure_on(page, "one-number")
+    assert box.locator(".living-told").inner_text() == ""
+    weight = box.get_by_label("w, each layer’s weight")
+    weight.focus()
+    assert weight.evaluate("e => getComputedStyle(e).outlineStyle") == "solid"
+    for _ in range(12):
+        page.keyboard.press("ArrowLeft")
+    assert weight.get_attribute("aria-valuetext") == "−0.1"
+    assert "1 + w = 0.9: it shrinks" in box.locator(".living-said").inner_text()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Home")
+    assert "After 1 layer: 0.9¹ = 0.9." in box.locator(".living-said").inner_text()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    assert box.locator(".living-said").inner_text().startswith("Without the shortcut a layer")
+    told = box.locator(".living-told")
+    page.wait_for_function("told => told.textContent !== ''", arg=told.element_handle())
+    assert "(-0.1) to the power 1 = -0.1" in told.text_content()
+    assert "(-0.1) to the power 1" in box.locator(".living-drawing").get_attribute("aria-label")
+    assert not page.watch.faults
+
+
+def test_by_touch_at_360_pixels(html, browser):
+    context = browser.new_context(has_touch=True, viewport={"width": 360, "height": 740})
+    page = context.new_page()
+    page.goto((html / f"{FRONT}.html").as_uri())
+    box = figure_on(page, "one-number")
+    depth = box.get_by_label("n, layers")
+    depth.scroll_into_view_if_needed()
+    room = depth.bounding_box()
+    assert room["height"] >= 40, "a finger needs room"
+    depth.tap(position={"x": room["width"] / 2, "y": room["height"] / 2})
+    assert int(depth.get_attribute("aria-valuetext")) == pytest.approx(31, abs=2)
+    box.get_by_label("shortcut", exact=True).tap()
+    assert "Without the shortcut" in box.locator(".living-said").inner_text()
+    assert page_checks.width_faults(page) == []
+    context.close()
+
+
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_motion_only_where_it_is_welcome(html, browser, motion):
+    context = browser.new_context(reduced_motion=motion)
+    page = context.new_page()
+    page.goto((html / f"{CHAPTER}.html").as_uri())
+    box = figure_on(page, "one-number")
+    switch = box.get_by_label("shortcut", exact=True)
+    switch.uncheck()
+    page.wait_for_function("box => !box.querySelector('path.residual')", arg=box.element_handle())
+    turn = f"box => {{ box.querySelector('input[type=checkbox]').click(); return ({LINES})(box); }}"
+    at_once = box.evaluate(turn)
+    page.wait_for_timeout(600)
+    at_last = box.evaluate(LINES)
+    assert len(at_last) == 2
+    assert (at_once == at_last) == (motion == "reduce")
+    context.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(("name", "figure"), ON_PAGES)
+def test_at_work_it_is_as_good_a_page_as_the_others(html, open_page, name, figure, theme):
+    page = open_page((html / f"{name}.html").as_uri(), theme)
+    box = figure_on(page, figure)
+    for control in box.locator("input[type=range]").all():
+        control.fill("1")
+    box.locator("summary").click()
+    faults = page_checks.accessibility_faults(page, only_colours=theme == "dark")
+    page.set_viewport_size({"width": 360, "height": 740})
+    faults += page_checks.width_faults(page) + page_checks.image_faults(page)
+    assert not faults + page.watch.faults
+
+
+@pytest.mark.parametrize(("name", "figure"), ON_PAGES)
+def test_on_paper_the_still_picture_stands(html, open_page, name, figure):
+    page = open_page((html / f"{name}.html").as_uri())
+    page.emulate_media(media="print")
+    box = figure_on(page, figure)
+    assert not box.locator(".living-controls").is_visible()
+    if living.figure(figure, ROOT).takes_place:
+        assert box.locator(".living-still").locator("img, svg").first.is_visible()
+
+
+@pytest.mark.parametrize("figure", PLACES)
+def test_table_can_be_taken_along(html, open_page, figure):
+    page = open_page((html / f"{PLACES[figure][0]}.html").as_uri())
+    box = figure_on(page, figure)
+    box.locator("summary").click()
+    link = box.get_by_role("link", name="As a CSV file")
+    text = unquote(link.get_attribute("href").partition(",")[2])
+    lines = box.locator(".living-table tr").all()
+    rows = [line.locator("th, td").all_inner_texts() for line in lines]
+    shown = [[cell.replace("−", "-") for cell in row] for row in rows]
+    assert list(csv.reader(io.StringIO(text))) == shown
+
+
+# What it weighs, and where.
+
+
+def test_pages_stay_light(html):
+    """Scripts, style and data of a page's living figures, compressed."""
+    for name in PAGES:
+        page = (html / f"{name}.html").read_text(encoding="utf-8")
+        scripts = re.findall(r'src="[^"]*_static/(living/[\w-]+\.js)', page)
+        figures = re.findall(r'data-living="([\w-]+)"', page)
+        assert set(scripts) == {f"living/{s}.js" for s in ("d3", "living", *figures) if figures}
+        parts = [(html / "_static" / script).read_bytes() for script in scripts]
+        parts += [data.encode() for data in re.findall(r'class="living-data">(.*?)</script>', page)]
+        parts.append((ROOT / "book/_static/living/living.css").read_bytes())
+        weight = sum(len(gzip.compress(part)) for part in parts)
+        if figures:
+            print(f"{name}: {', '.join(figures)}, {weight / 1000:.1f} kB")
+        assert weight <= MOST, f"the living figures of {name} take {weight} bytes"
+        assert sorted(figures) == sorted(f for f, places in PLACES.items() if name in places)
+
+
+def test_library_names_its_authors(html):
+    text = (html / "_static/living/d3.js").read_text(encoding="utf-8")
+    assert text.startswith("/* From d3-scale 4.")
+    assert text.count("Mike Bostock") == 2
+    assert len(gzip.compress(text.encode())) < 17_000
