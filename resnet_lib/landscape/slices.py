@@ -82,7 +82,7 @@ def _at(
     found = []
     with modes(model, statistics):
         for point in points:
-            weights = dict(model.named_parameters())
+            weights: Direction = dict(model.named_parameters())
             for step, direction in zip(point, directions, strict=True):
                 weights = {name: w + step * direction[name] for name, w in weights.items()}
             parts = [
