@@ -26,7 +26,7 @@ from bench import case_by_case, digits_training
 from bench.numbers import significant
 from torch import Tensor, nn
 
-from resnet_lib import data, nets, probes
+from resnet_lib import data, nets, probes, variants
 
 SEED = 0
 PATH = 128  # images on the path between two digits
@@ -90,10 +90,7 @@ def build(seed: int, depth: int, kind: str, norm: str, start: str) -> nn.Module:
     if start == "zero gamma":
         nets.zero_gamma(net)
     if norm == "none":
-        for module in list(net.modules()):
-            for name, child in module.named_children():
-                if isinstance(child, nn.BatchNorm2d):
-                    setattr(module, name, nn.Identity())
+        variants.without_batch_norm(net)
     return net
 
 

@@ -162,7 +162,7 @@ def shortcut_of(block: nn.Module) -> nn.Module:
         ValueError: the block is plain and has fewer channels behind it than in front.
     """
     if block.residual:
-        return block.downsample
+        return block.get_submodule("downsample")
     convs = [m for m in block.children() if isinstance(m, nn.Conv2d)]
     channels = convs[0].in_channels, convs[-1].out_channels
     return make_shortcut(*channels, max(conv.stride[0] for conv in convs), "A")
