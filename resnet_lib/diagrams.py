@@ -104,10 +104,11 @@ def function_classes() -> Diagram:
         d.text(x, y - ry + 13, f"depth {number}", "residual", size=12)
     for number, (x, y, rx, ry, turn) in enumerate(apart, start=1):
         d.ellipse(x, y, rx, ry, "plain", turn)
-        d.text(x, y + (4 if number == 1 else -8), f"depth {number}", "plain", size=12)
-    for x in (270, 418):
-        d.text(x, 262 if x == 418 else 232, "★", size=22)
-        d.text(x, 282 if x == 418 else 252, "the function we want", size=12)
+        beside = -66 if number == 1 else 0  # the second class's border crosses the first
+        d.text(x + beside, y + (4 if beside else -8), f"depth {number}", "plain", size=12)
+    for x, y in ((296, 244), (424, 264)):
+        d.text(x, y, "★", size=22)
+        d.text(x, y + 19, "the function we want", size=12)
     return d
 
 

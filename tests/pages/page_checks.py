@@ -6,9 +6,10 @@ AXE = Path(__file__).parents[2] / "book" / "node_modules" / "axe-core" / "axe.mi
 # Rules of axe that may be broken, each with its reason. Nothing is on the list.
 ALLOWED: dict[str, str] = {}
 COLOUR_RULES = ["color-contrast", "link-in-text-block"]
-# Thousands of coloured words of code on a page take axe half of its time, and they have a few dozen
+# Thousands of coloured words of code on a page take axe most of its time, and they have a few dozen
 # colours; `code_faults` looks at each colour once.
 CODE = ".highlight pre"
+UNCOLOUR = "code => document.querySelectorAll(code).forEach(box => box.textContent += '')"
 
 RAW_MATHS = r"""() => {
   const found = [];
@@ -25,6 +26,10 @@ KATEX_ERRORS = '() => [...document.querySelectorAll(".katex-error")].map(e => e.
 IMAGES = """() => [...document.images]
   .filter(image => !image.closest("[aria-hidden=true]"))
   .map(image => [image.getAttribute("src"), image.getAttribute("alt")])"""
+FETCH_IMAGES = """() => Promise.allSettled([...document.images].map(image => {
+  image.loading = "eager";
+  return image.decode();
+}))"""
 HEADINGS = """() => [...document.querySelectorAll("h1, h2, h3, h4, h5, h6")]
   .filter(heading => heading.checkVisibility())
   .map(heading => [Number(heading.tagName[1]), heading.textContent.trim()])"""
@@ -112,19 +117,26 @@ def width_faults(page):
     return [f"sticks out sideways: {what}" for what in page.evaluate(TOO_WIDE)]
 
 
+def turn_dark(page):
+    """Switch a light page to the dark theme as a reader does, and without fading over."""
+    page.add_style_tag(content="* { transition: none !important }")
+    page.locator(".theme-switch-button").first.click()
+    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+
+
 def accessibility_faults(page, only_colours=False):
     """Run axe; `only_colours` is enough for a page whose structure has been looked at."""
-    # Preloading would fetch the style sheets again, which a browser refuses for a folder.
-    options = {"preload": False, "rules": {"label-content-name-mismatch": {"enabled": True}}}
+    options = {"rules": {"label-content-name-mismatch": {"enabled": True}}}
     if only_colours:
-        options = {"preload": False, "runOnly": {"type": "rule", "values": COLOUR_RULES}}
+        options = {"runOnly": {"type": "rule", "values": COLOUR_RULES}}
+    page.evaluate(UNCOLOUR, CODE)
     return _axe_faults(page, {"exclude": [[CODE]]}, options)
 
 
 def code_faults(page, classes):
     """Let axe judge the colours of code, with a word of each class put into every box of it."""
     page.evaluate(ADD_WORDS, [CODE, sorted(classes)])
-    only = {"preload": False, "runOnly": {"type": "rule", "values": COLOUR_RULES}}
+    only = {"runOnly": {"type": "rule", "values": COLOUR_RULES}}
     return _axe_faults(page, {"include": [[CODE]]}, only)
 
 
@@ -132,6 +144,9 @@ def _axe_faults(page, where, options):
     if not AXE.exists():
         raise FileNotFoundError(f"{AXE} is missing: run `npm ci` in book/")
     page.evaluate(AXE.read_text(encoding="utf-8"))
+    # Preloading would fetch the style sheets again, which a browser refuses for a folder.
+    # Describing every element that keeps the rules would take half of the time.
+    options = options | {"preload": False, "resultTypes": ["violations"]}
     result = page.evaluate("([where, options]) => axe.run(where, options)", [where, options])
     return [
         f"axe {violation['id']}: {violation['help']}: {node['html'][:120]} "

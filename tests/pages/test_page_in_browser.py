@@ -10,13 +10,13 @@ from building import EXTRA, NOTEBOOKS, PAGES
 ALL = [*PAGES, *EXTRA]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("name", ALL)
-def test_page_from_a_folder(html, open_page, name, theme):
-    page = open_page((html / f"{name}.html").as_uri(), theme)
+def test_page_from_a_folder(html, open_page, name):
+    page = open_page((html / f"{name}.html").as_uri())
     faults = page_checks.maths_faults(page) + page_checks.image_faults(page)
-    faults += page_checks.heading_faults(page)
-    faults += page_checks.accessibility_faults(page, only_colours=theme == "dark")
+    faults += page_checks.heading_faults(page) + page_checks.accessibility_faults(page)
+    page_checks.turn_dark(page)
+    faults += page_checks.accessibility_faults(page, only_colours=True)
     page.set_viewport_size({"width": 360, "height": 740})
     faults += page_checks.width_faults(page) + page.watch.faults
     assert not faults, "\n".join(faults)
@@ -25,11 +25,10 @@ def test_page_from_a_folder(html, open_page, name, theme):
 @pytest.mark.parametrize("name", ALL)
 def test_page_served(served, open_page, name):
     page = open_page(f"{served}/{name}.html", width=360)
-    faults = page_checks.width_faults(page) + page.watch.faults
-    # Pictures further down are fetched when one gets there.
-    page.evaluate("scrollTo(0, document.body.scrollHeight)")
-    page.wait_for_load_state("networkidle")
-    faults += [fault for fault in page.watch.faults if fault not in faults]
+    faults = page_checks.width_faults(page)
+    # Pictures further down are else fetched when one gets there.
+    page.evaluate(page_checks.FETCH_IMAGES)
+    faults += page.watch.faults
     assert not faults, "\n".join(faults)
 
 
