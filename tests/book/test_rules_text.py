@@ -3,10 +3,10 @@
 import pytest
 import toy_book
 from notebooks import read, write
-from rules import anatomy, plain_markdown, solutions
+from rules import anatomy, limits, plain_markdown, questions, solutions
 from toy_book import code, replaced, text, told, with_cell
 
-RULES = (anatomy, plain_markdown, solutions)
+RULES = (anatomy, plain_markdown, questions, solutions)
 
 
 @pytest.fixture
@@ -106,8 +106,12 @@ def test_first_markdown_cell_holds_the_title(chapter):
         ("## Predict first", "## A question", 'Write "## Predict first"'),
         ("## Proof: ", "## ", 'no section that begins "## Proof"'),
         ("## Measurement: ", "## ", 'no section that begins "## Measurement"'),
-        ("## Summary", "## In short", "End with Summary, Exercises, Sources."),
-        ("## Sources", "## Sources\n\n## Afterword", "End with Summary, Exercises, Sources."),
+        ("## Summary", "## In short", "End with Summary, Quick questions, Exercises, Sources."),
+        (
+            "## Sources",
+            "## Sources\n\n## Afterword",
+            "End with Summary, Quick questions, Exercises, Sources.",
+        ),
         ("- Twice $x$ is $x + x$.", "- a\n- b\n- c\n- d\n- e\n- f", "Say it in one to five."),
         ("- Twice $x$ is $x + x$.", "Twice.", "summary of 0 list items"),
         ("### Exercise 3: three", "", "has 2 exercises. Write 3 to 5"),
@@ -174,6 +178,43 @@ def test_missing_part_of_an_appendix_is_caught(old, new, message, appendix):
 @pytest.mark.parametrize("name", ["Anatomy.ipynb", "A_toy.ipynb", "04_A1_toy.ipynb"])
 def test_chapter_does_not_become_an_appendix_by_its_first_letter(name, appendix):
     assert "asks the reader nothing" in told(anatomy, appendix.with_name(name), read(appendix))
+
+
+# Quick questions
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("## Quick questions\n", "## Quick questions\n\nSo.\n", "does not open as the others do"),
+        ("## Quick questions", "## Questions", "has 0 cells with quick questions."),
+        ("**3.** Is", "Is", "has the questions ['1', '2']. Ask 3 to 5"),
+        ("**3.** Is", "**4.** Is", "has the questions ['1', '2', '4']."),
+        ("Yes. That is", "That is", "question 1 does not reply Yes to one answer"),
+        ("No, that is its square.", "Yes, that too.", "question 1 does not reply Yes to one"),
+        ("No. Nothing added to nothing is nothing.", "Yes: 0 + 0 is 0.", "question 2 "),
+        ("Yes, it lies further from 0.", "", "question 3 is not a question and folded answers"),
+        ("lies further from 0.\n\n</details>", "lies further from 0.\n\n", "question 3 is not a"),
+        ("<summary>x + x<", "<summary>$x + x$<", "question 1 has an answer with Markdown in it."),
+        ("What is twice $x$?", "What is twice $x$? " + "x " * 600, "words; 600 are the most"),
+    ],
+)
+def test_odd_quick_questions_are_caught(old, new, message, chapter):
+    assert message in told(questions, chapter, replaced(chapter, old, new))
+
+
+def test_same_reply_to_two_answers_is_caught(chapter):
+    twice = toy_book.QUESTIONS.replace(
+        "**2.**",
+        "<details><summary>2 to the x</summary>\n\nNo, that is its square.\n\n</details>\n\n**2.**",
+    )
+    notebook = replaced(chapter, toy_book.QUESTIONS, twice)
+    assert "question 1 says the same twice." in told(questions, chapter, notebook)
+
+
+def test_quick_questions_are_not_counted_as_reading(chapter):
+    more = replaced(chapter, "That is what twice means.", "word " * 3000)
+    assert told(limits, chapter, more) == ""
 
 
 # Solutions

@@ -24,6 +24,49 @@ class Scale:
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAG7buVgAAAABJRU5ErkJggg=="
 )
+QUESTIONS = """\
+## Quick questions
+
+Unfold an answer to see what we say to it.
+
+**1.** What is twice $x$?
+
+<details><summary>x + x</summary>
+
+Yes. That is what twice means.
+
+</details>
+<details><summary>x times x</summary>
+
+No, that is its square.
+
+</details>
+
+**2.** Is twice 0 another number than 0?
+
+<details><summary>It is.</summary>
+
+No. Nothing added to nothing is nothing.
+
+</details>
+<details><summary>It is not.</summary>
+
+Yes: 0 + 0 is 0.
+
+</details>
+
+**3.** Is twice a negative number larger than it?
+
+<details><summary>Smaller.</summary>
+
+Yes, it lies further from 0.
+
+</details>
+<details><summary>Larger.</summary>
+
+No, only for a positive one.
+
+</details>"""
 ALT = "One grey pixel on a white ground, which is all that a toy needs."
 
 
@@ -69,6 +112,7 @@ def chapter_cells() -> list[NotebookNode]:
         drawn("with plots.figure() as axes:\n    axes.plot([1, 2])"),
         text("**Figure 1.1.** The double of a number."),
         text("## Summary\n\n- Twice $x$ is $x + x$."),
+        text(QUESTIONS),
         text(
             "## Exercises\n\n[Solutions](solutions/01_toy.ipynb) to all.\n\n"
             "### Exercise 1: one\n\n### Exercise 2: two\n\n### Exercise 3: three"

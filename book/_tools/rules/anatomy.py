@@ -11,7 +11,7 @@ from rules import Fault
 from rules.reading import MARKDOWN, Heading, headings, is_appendix, is_solution, links, numbered
 
 EXERCISE = re.compile(r"Exercise (\d+): \S")
-CLOSING = ["Summary", "Exercises", "Sources"]
+CLOSING = ["Summary", "Quick questions", "Exercises", "Sources"]
 
 
 def faults(path: Path, notebook: NotebookNode) -> list[Fault]:
@@ -68,8 +68,8 @@ def _middle(parts: list[Heading]) -> Iterator[tuple[str, str]]:
     ):
         if not any(title.startswith(start) for title in titles):
             yield f'has no section that begins "## {start}".', cure
-    if titles[-3:] != CLOSING:
-        problem = f"ends with the sections {', '.join(titles[-3:]) or 'none'}."
+    if titles[-len(CLOSING) :] != CLOSING:
+        problem = f"ends with the sections {', '.join(titles[-len(CLOSING) :]) or 'none'}."
         yield problem, f"End with {', '.join(CLOSING)}."
 
 

@@ -2,7 +2,8 @@
 
 The time to read is reckoned from what there is to read, so that a chapter cannot promise less:
 a page of prose and formulas at 100 words a minute, 20 lines of code in the same time. Exercises
-and sources are left out of it. Code that only draws is folded, and counts nowhere.
+and sources are left out of it. Code that only draws is folded, and counts nowhere; nor do quick
+questions.
 """
 
 import re
@@ -13,7 +14,7 @@ from nbformat import NotebookNode
 
 from rules import Fault
 from rules.prose import sentences
-from rules.reading import headings, is_appendix, is_folded, is_solution, numbered
+from rules.reading import headings, is_appendix, is_folded, is_questions, is_solution, numbered
 
 MOST_WORDS = 2500
 MOST_LINES = 300
@@ -35,7 +36,7 @@ def words(notebook: NotebookNode, end: int | None = None) -> int:
     return sum(
         len(WORD.findall(sentence))
         for number, cell in numbered(notebook, "markdown")
-        if end is None or number < end
+        if (end is None or number < end) and not is_questions(cell)
         for _, sentence in sentences(cell)
     )
 

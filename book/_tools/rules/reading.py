@@ -47,6 +47,11 @@ def is_appendix(path: Path) -> bool:
     return not is_solution(path) and re.match(r"A\d+_", path.name) is not None
 
 
+def is_questions(cell: NotebookNode) -> bool:
+    """Quick questions: to be tried, not read on end; they have bounds of their own."""
+    return cell.source.startswith("## Quick questions")
+
+
 def is_folded(cell: NotebookNode) -> bool:
     """Its code is shown on request; the book and Colab fold it."""
     return FOLDED in cell.metadata.get("tags", [])
