@@ -7,7 +7,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := book
-.PHONY: book pdf test test-avx2 check execute oldest manifests serve lint borders clean
+.PHONY: book pdf figures slides test test-avx2 check execute oldest manifests serve lint borders clean
 
 VENV := .venv
 OLDEST := .venv-oldest
@@ -55,6 +55,12 @@ pdf: $(VENV)/book.stamp book/node_modules/book.stamp
 	  $(BIN)/python book/_tools/pdf.py $(ONE_PAGE)/print.html _build/residual-networks.pdf \
 	  $(call or_explain,printing failed.,pdf.py says above what is missing.)
 	@$(MAKE) --no-print-directory book
+
+figures: $(VENV)/book.stamp
+	@$(BIN)/python book/_tools/figures.py _build/figures $(if $(ONLY),--only $(ONLY))
+
+slides: $(VENV)/book.stamp book/node_modules/book.stamp
+	@$(BIN)/python book/_tools/slides.py _build/slides $(if $(ONLY),--only $(ONLY))
 
 test: $(VENV)/test.stamp book/node_modules/test.stamp
 	$(BIN)/python -m pytest $(PYTEST_ALL) $(PYTEST_ARGS)

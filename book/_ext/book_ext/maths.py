@@ -33,22 +33,26 @@ class Typesetter:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "encoding": "utf-8"}
         self.process = subprocess.Popen([node_program(), SCRIPT, katex], **pipes)
 
-    def typeset(self, node, display=False):
-        """Return a formula as HTML; one that does not typeset is a warning that says where."""
+    def ask(self, latex, display=False):
+        """Return Node's answer: the formula's {html}, or the {error} in it."""
         if self.process is None:
             self.start()
-        print(json.dumps({"latex": node.astext(), "display": display}), file=self.process.stdin)
+        print(json.dumps({"latex": latex, "display": display}), file=self.process.stdin)
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         if not line:
             raise ExtensionError("Node stopped while it typeset formulas; its message is above.")
-        answer = json.loads(line)
+        return json.loads(line)
+
+    def typeset(self, node, display=False):
+        """Return a formula as HTML; one that does not typeset is a warning that says where."""
+        answer = self.ask(node.astext(), display)
         if "error" in answer:
             logger.warning("a formula does not typeset: %s", answer["error"], location=node)
             return f'<span class="katex-error">{escape(node.astext())}</span>'
         return answer["html"]
 
-    def stop(self, app, exception):
+    def stop(self, *_):
         if self.process is not None:
             self.process.communicate()
             self.process = None
