@@ -170,6 +170,18 @@ def test_report_of_a_check_is_not_cut_off(html, open_page, width):
     assert report.evaluate("pre => pre.scrollWidth <= pre.clientWidth")
 
 
+def test_answer_unfolds_by_key_and_on_paper_all_replies_stand(html, open_page):
+    page = open_page((html / "chapters" / "02_residual_formula.html").as_uri())
+    answers = page.locator("#quick-questions details")
+    reply = answers.first.locator("p")
+    assert not reply.is_visible()
+    answers.first.locator("summary").press("Enter")
+    assert reply.is_visible()
+    assert not answers.last.locator("p").is_visible()
+    page.emulate_media(media="print")
+    assert all(one.is_visible() for one in answers.locator("p").all())
+
+
 def test_captions_stand_under_their_pictures(html, open_page):
     page = open_page((html / "chapters" / "01_why_depth_fails.html").as_uri())
     captions = page.locator("p.numbered-caption").all_inner_texts()
