@@ -170,7 +170,8 @@ def rounded(values: Tensor) -> list[float]:
 
 def paths(model: nn.Module, pictures: Pictures, options: argparse.Namespace, seed: int) -> dict:
     """The gradient by the length of its paths: means over images, in double precision."""
-    model, count = without_blocks(model).double(), len(block_names(model))
+    model, count = without_blocks(model), len(block_names(model))
+    model.to(torch.double, memory_format=torch.contiguous_format)
     dice, found = random.Random(seed), []
     images, labels = pictures.known.double()[: options.path_images], pictures.known_labels
     for rows in torch.arange(len(images)).split(PATH_BATCH):

@@ -43,7 +43,7 @@ def block_names(model: nn.Module) -> list[str]:
 @torch.no_grad()
 def error(model: nn.Module, pictures: Pictures) -> float:
     """Test error in percent."""
-    answers = [model(part).argmax(dim=1) for part in pictures.images.split(250)]
+    answers = [model(part).argmax(dim=1) for part in pictures.images.split(50)]
     return round(100 * (torch.cat(answers) != pictures.labels).float().mean().item(), 2)
 
 
@@ -65,7 +65,8 @@ class Ensemble(nn.Module):
 def network_of(name: str, network: str, seed: int, rate: float, epochs: int) -> nn.Module:
     """A trained network in eval mode."""
     if name == "cifar10":
-        return getattr(weights, network)("cifar10").eval()
+        model = getattr(weights, network)("cifar10").eval()
+        return model.to(memory_format=torch.channels_last)  # a quarter less time
     if network == "ensemble":
         first = 1000 + MEMBERS * seed
         return Ensemble([trained("resnet8", first + n, rate, epochs) for n in range(MEMBERS)])
