@@ -6,33 +6,46 @@ which learn the 360 digits that are otherwise for testing and are judged on the 
 A block that is deleted leaves its shortcut, see resnet_lib.paths. Of each network:
 
   whole    test error in percent as it is, and with the running statistics of batch norm estimated
-           anew from training images
+           anew, from training images that are cropped at random as they were in training
   one      both with each single block deleted; of residual networks also how large the branch is,
            |F(x)| over |shortcut|, a mean over images
-  many     both with several random blocks deleted at once, drawn --draws times; for the
+  many     both with several random blocks deleted at once, in --draws different draws; for the
            ensemble, with several members left out
-  swapped  test errors after so many swaps of two random blocks of the same shape
+  swapped  test errors after so many swaps of two random blocks of the same shape, no block in
+           two of them, so that twice as many blocks have left their place
   paths    the gradient at the first block's input by the number of branches it came through:
            shares, the product of a part with the whole over the square of the whole (they add up to
-           1); norms, of a part over the whole's; and single, the mean norm of --draws random paths
-           over the whole's. Means over training images, each with its own gradient. `start` is the
-           network before training, with running statistics estimated from training images
+           1); norms, of a part over the whole's; and single, the norm of a random path over the
+           whole's, a mean over --draws paths of each length that are drawn for each image anew.
+           Means over training images, each with its own gradient. total_error is the standard
+           error, over images, of single times the number of paths, added up over the lengths.
+           `start` is the network before training, with statistics as in `whole`
 
 CIFAR-10 is taken from the folder in RESNET_LIB_DATA, and the first test images of it. The networks
-for the digits learn with the highest rate of --rate and a cosine, 60 epochs. Nothing is chosen by
-what comes out.
+for the digits learn with the highest rate of --rate and a cosine, 60 epochs. Each seed has draws of
+its own, the same ones for all its networks. Nothing is chosen by what comes out.
 """
 
 import argparse
+import math
 import random
 import sys
+from functools import partial
 
 import torch
 from bench import case_by_case, record
+from bench.lesion_draws import (
+    different,
+    most_swaps,
+    own_paths,
+    reordered,
+    subset,
+    swaps,
+    turns_of,
+)
 from bench.lesion_subjects import (
     MEMBERS,
     NETWORKS,
-    STAGES,
     Ensemble,
     Pictures,
     block_names,
@@ -46,7 +59,7 @@ from bench.options import at_least, json_file, positive
 from torch import Tensor, nn
 
 from resnet_lib import nets
-from resnet_lib.paths import gradient_along, gradient_by_length, pass_blocks, without_blocks
+from resnet_lib.paths import gradient_by_length, pass_blocks, without_blocks
 from resnet_lib.switches import Switched
 
 SEED = 0
@@ -95,17 +108,18 @@ def measure(case: dict, options: argparse.Namespace) -> dict:
     if case["kind"] == "paths":
         torch.manual_seed(case["seed"])
         start = nets.by_name(case["network"], 10, pictures.images.shape[1])
-        found = {"start": paths(fresh(start, pictures), pictures, options)}
-        return found | paths(model, pictures, options)
-    return {"error": error(model, pictures)} | ways[case["kind"]](model, pictures, options)
+        found = {"start": paths(fresh(start, pictures), pictures, options, case["seed"])}
+        return found | paths(model, pictures, options, case["seed"])
+    dice = random.Random(case["seed"])
+    return {"error": error(model, pictures)} | ways[case["kind"]](model, pictures, options, dice)
 
 
-def whole(model: nn.Module, pictures: Pictures, options: argparse.Namespace) -> dict:
+def whole(model: nn.Module, pictures: Pictures, *_: object) -> dict:
     """Delete nothing: what new statistics do by themselves."""
     return {"error_fresh": error(fresh(model, pictures), pictures)}
 
 
-def one(model: nn.Module, pictures: Pictures, options: argparse.Namespace) -> dict:
+def one(model: nn.Module, pictures: Pictures, *_: object) -> dict:
     """Delete each block in turn."""
     names = block_names(model)
     found = {"blocks": names, "errors": [], "errors_fresh": []}
@@ -118,18 +132,18 @@ def one(model: nn.Module, pictures: Pictures, options: argparse.Namespace) -> di
     return found
 
 
-def many(model: nn.Module, pictures: Pictures, options: argparse.Namespace) -> dict:
+def many(
+    model: nn.Module, pictures: Pictures, options: argparse.Namespace, dice: random.Random
+) -> dict:
     """Delete several random blocks, or members of an ensemble, at once."""
     together = isinstance(model, Ensemble)
     parts = list(range(MEMBERS)) if together else block_names(model)
-    dice = random.Random(SEED)
     most = len(parts) - together
     numbers = range(1, most + 1, 1 if len(parts) < 20 else 2)
     found = {"numbers": list(numbers), "errors": [], "errors_fresh": []}
     for number in numbers:
         rows: tuple[list[float], list[float]] = ([], [])
-        for _ in range(options.draws if number < len(parts) else 1):
-            gone = dice.sample(parts, number)
+        for gone in different(partial(subset, parts, number, dice), options.draws):
             cut = model.without(gone) if together else without_blocks(model, *gone)
             rows[0].append(error(cut, pictures))
             if not together:
@@ -139,36 +153,14 @@ def many(model: nn.Module, pictures: Pictures, options: argparse.Namespace) -> d
     return found
 
 
-def swapped(model: nn.Module, pictures: Pictures, options: argparse.Namespace) -> dict:
+def swapped(
+    model: nn.Module, pictures: Pictures, options: argparse.Namespace, dice: random.Random
+) -> dict:
     """Swap random pairs of blocks within a stage; those that change the shape stay."""
-    dice = random.Random(SEED)
-    found = {"numbers": list(options.swaps), "errors": []}
-    for number in options.swaps:
-        errors = []
-        for _ in range(options.draws):
-            order = {stage: list(range(len(getattr(model, stage)))) for stage in STAGES}
-            pairs = [(s, a, b) for s in STAGES for a, b in pairs_of(s, order[s])]
-            for stage, a, b in dice.choices(pairs, k=number):
-                places = order[stage]
-                places[a], places[b] = places[b], places[a]
-            errors.append(error(reordered(model, order), pictures))
-        found["errors"].append(errors)
-    return found
-
-
-def pairs_of(stage: str, places: list[int]) -> list[tuple[int, int]]:
-    """All pairs of places of a stage whose blocks keep the shape."""
-    first = 0 if stage == "layer1" else 1
-    return [(a, b) for a in places[first:] for b in places[first:] if a < b]
-
-
-def reordered(model: nn.Module, order: dict[str, list[int]]) -> nn.Module:
-    """The network with the blocks of each stage in another order."""
-    other = without_blocks(model)
-    for stage, places in order.items():
-        blocks = getattr(other, stage)
-        setattr(other, stage, nn.Sequential(*(blocks[place] for place in places)))
-    return other
+    numbers = [number for number in options.swaps if number <= most_swaps(model)]
+    drawn = [different(partial(swaps, model, n, dice), options.draws) for n in numbers]
+    errors = [[error(reordered(model, pairs), pictures) for pairs in each] for each in drawn]
+    return {"numbers": numbers, "errors": errors}
 
 
 def rounded(values: Tensor) -> list[float]:
@@ -176,10 +168,11 @@ def rounded(values: Tensor) -> list[float]:
     return [significant(value) for value in values.tolist()]
 
 
-def paths(model: nn.Module, pictures: Pictures, options: argparse.Namespace) -> dict:
+def paths(model: nn.Module, pictures: Pictures, options: argparse.Namespace, seed: int) -> dict:
     """The gradient by the length of its paths: means over images, in double precision."""
-    model, count = without_blocks(model).double(), len(block_names(model))
-    dice, found = random.Random(SEED), []
+    model, count = without_blocks(model), len(block_names(model))
+    model.to(torch.double, memory_format=torch.contiguous_format)
+    dice, found = random.Random(seed), []
     images, labels = pictures.known.double()[: options.path_images], pictures.known_labels
     for rows in torch.arange(len(images)).split(PATH_BATCH):
         passes = pass_blocks(model, images[rows], labels[rows])
@@ -187,16 +180,17 @@ def paths(model: nn.Module, pictures: Pictures, options: argparse.Namespace) -> 
         single = torch.zeros(parts.shape[:2])
         for length in range(count + 1):
             for _ in range(options.draws):
-                chosen = dice.sample(range(count), length)
-                path = [int(place in chosen) for place in range(count)]
-                one_path = gradient_along(passes, path)
-                single[length] += one_path.flatten(1).norm(dim=1) / options.draws
+                path = own_paths(passes, turns_of(len(rows), count, length, dice))
+                single[length] += path.flatten(1).norm(dim=1) / options.draws
         whole = parts.sum(dim=0)  # (N, C·H·W)
         size = whole.norm(dim=1)
         shares = (parts * whole).sum(dim=2) / size.square()
         found.append(torch.stack([shares, parts.norm(dim=2) / size, single / size]))
-    means = torch.cat(found, dim=2).mean(dim=2)  # (3, blocks + 1)
-    return dict(zip(("shares", "norms", "single"), map(rounded, means), strict=True))
+    values = torch.cat(found, dim=2)  # (3, blocks + 1, images)
+    many = torch.tensor([math.comb(count, length) for length in range(count + 1)]).double()
+    spread = (many @ values[2]).std().item() / len(images) ** 0.5
+    means = dict(zip(("shares", "norms", "single"), map(rounded, values.mean(dim=2)), strict=True))
+    return means | {"total_error": significant(spread)}
 
 
 @torch.no_grad()
@@ -224,11 +218,11 @@ def parse(words: list[str] | None) -> argparse.Namespace:
         help="test images of CIFAR-10 (2000)")  # fmt: skip
     add("--known", type=at_least(2), default=1000, metavar="N",
         help="training images of CIFAR-10 for statistics and gradients (1000)")  # fmt: skip
-    add("--path-images", type=at_least(1), default=64, metavar="N",
+    add("--path-images", type=at_least(2), default=64, metavar="N",
         help="images whose gradients are taken apart (64)")  # fmt: skip
     add("--draws", type=at_least(1), default=5, metavar="N", help="random draws (5)")
-    add("--swaps", nargs="+", type=at_least(1), default=[1, 2, 4, 8, 16], metavar="N",
-        help="swaps of two blocks (1 2 4 8 16)")  # fmt: skip
+    add("--swaps", nargs="+", type=at_least(1), default=[1, 2, 3, 4, 8, 12], metavar="N",
+        help="swaps of two blocks (1 2 3 4 8 12)")  # fmt: skip
     add("--rate", type=positive, default=0.1, metavar="R", help="learning rate (0.1)")
     add("--epochs", type=at_least(1), default=60, metavar="N", help="epochs on the digits (60)")
     add("--seeds", type=at_least(1), default=5, metavar="N", help="seeds on the digits (5)")
