@@ -15,13 +15,15 @@ normalises by each batch's own statistics, at each point anew, but for `slices_r
   test_error      in percent, with running statistics of all training images (digits only)
   slices          loss along filter-normalised directions, --points steps from -reach to reach;
                   direction d is drawn with seed d, the same for all networks
-  slices_running  the same for the first direction, with running statistics: those of these images
-                  at the centre
+  slices_running  the same with running statistics: those of these images at the centre
   plane           loss over the first two directions, --plane-points a side; null for 0
   eigenvalue      the largest one of the Hessian by all weights, to --tolerance
   length          of all weights of convolutions and the classifier together
+  rescaled        the same function in the units of its start: loss, eigenvalue and length once each
+                  filter of a convolution is as long as it was before training (digits only)
   trajectory      the weights after each epoch by their first two principal components, in the
-                  units of the weights, and the share of variance of the first five
+                  units of the weights, the share of variance of the first five, and how far it
+                  went in each epoch
 
 A killed run goes on with the same command: each finished network is kept beside the record.
 """
@@ -32,7 +34,15 @@ from functools import cache, partial
 
 import torch
 from bench import case_by_case, record
-from bench.landscape_networks import BATCH, flat, learned, matched, trajectory
+from bench.landscape_networks import (
+    BATCH,
+    flat,
+    learned,
+    matched,
+    new,
+    trajectory,
+    with_lengths_of,
+)
 from bench.numbers import significant
 from bench.options import at_least, json_file, positive
 from torch import Tensor, nn
@@ -54,8 +64,8 @@ def main(words: list[str] | None = None) -> int:
     return case_by_case.carry_out(
         "landscape",
         options,
-        options.seed,
-        [{"network": name, "seed": options.seed} for name in names],
+        options.seeds[0],
+        [{"network": name, "seed": seed} for seed in options.seeds for name in names],
         lambda case: measure(**case, options=options),
         "{network:16} seed {seed}",
         lambda row: f"  loss {row['training_loss']}  eigenvalue {row['eigenvalue']}",
@@ -81,12 +91,11 @@ def measure(network: str, seed: int, options: argparse.Namespace) -> dict:
         "training_error": training_error(model, batches),
         "test_error": error,
         "slices": slices(ways, "batch"),
-        "slices_running": slices(ways[:1], "running"),
+        "slices_running": slices(ways, "running"),
         "plane": plane(model, options) if options.plane_points else None,
-        "eigenvalue": significant(
-            landscape.hessian_eigenvalues(model, batches, tolerance=options.tolerance)[0]
-        ),
+        "eigenvalue": eigenvalue(model, options),
         "length": significant(flat(model).norm().item()),
+        "rescaled": rescaled(model, network, seed, options) if options.data == "digits" else None,
         "trajectory": way,
     }
 
@@ -148,6 +157,22 @@ def direction(model: nn.Module, number: int) -> dict[str, Tensor]:
     return landscape.filter_normalised_direction(model, torch.Generator().manual_seed(number))
 
 
+def eigenvalue(model: nn.Module, options: argparse.Namespace) -> float:
+    """The largest one."""
+    (found,) = landscape.hessian_eigenvalues(model, some(options), tolerance=options.tolerance)
+    return significant(found)
+
+
+def rescaled(model: nn.Module, network: str, seed: int, options: argparse.Namespace) -> dict:
+    """What its filters' lengths do not change, and what they do."""
+    model = with_lengths_of(model, new(network.removesuffix("-matched"), seed))
+    return {
+        "training_loss": significant(loss(model, options)),
+        "eigenvalue": eigenvalue(model, options),
+        "length": significant(flat(model).norm().item()),
+    }
+
+
 def plane(model: nn.Module, options: argparse.Namespace) -> list[list[float]]:
     """The loss over the first two directions."""
     steps = torch.linspace(-options.reach, options.reach, options.plane_points).tolist()
@@ -172,7 +197,8 @@ def parse(words: list[str] | None) -> argparse.Namespace:
         help="networks (those of the data set, but for resnet20-matched)")  # fmt: skip
     add("--epochs", type=at_least(1), default=40, metavar="N", help="of the training (40)")
     add("--rate", type=positive, default=0.03, metavar="R", help="highest rate (0.03)")
-    add("--seed", type=at_least(0), default=0, metavar="N", help="of weights and batches (0)")
+    add("--seeds", nargs="+", type=at_least(0), default=[0], metavar="N",
+        help="of weights and batches (0)")  # fmt: skip
     add("--images", type=at_least(2), default=256, metavar="N", help="images (256)")
     add("--batch", type=at_least(2), default=512, metavar="N", help="images a batch (512)")
     add("--directions", type=at_least(2), default=3, metavar="N", help="directions (3)")

@@ -1,5 +1,6 @@
 """Networks of one kind, depth, seed and training, for the experiment on the loss surface."""
 
+import copy
 import math
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -42,10 +43,7 @@ def matched(
 @lru_cache(maxsize=2)  # one that is matched to another comes next but one after it
 def learned(network: str, seed: int, updates: int, rate: float) -> tuple[nn.Module, list[Tensor]]:
     """The network trained on the digits, and its weights at the start and after each epoch."""
-    torch.manual_seed(seed)
-    kind, depth = network[:-2], int(network[-2:])
-    model = nets.CifarResNet(depth, in_channels=1, residual=kind == "resnet")
-    found = data.digits()
+    model, found = new(network, seed), data.digits()
     batches = data.Batches(
         found.train_images,
         found.train_labels,
@@ -64,6 +62,27 @@ def learned(network: str, seed: int, updates: int, rate: float) -> tuple[nn.Modu
         if update % len(batches) == 0:
             way.append(flat(model))
     return model, way
+
+
+def new(network: str, seed: int) -> nn.Module:
+    """The network at its start, for the digits."""
+    torch.manual_seed(seed)
+    kind, depth = network[:-2], int(network[-2:])
+    return nets.CifarResNet(depth, in_channels=1, residual=kind == "resnet")
+
+
+@torch.no_grad()
+def with_lengths_of(model: nn.Module, start: nn.Module) -> nn.Module:
+    """A copy, each filter of each convolution as long as that of `start`.
+
+    Batch norm makes up for it, so that the copy is the same function in other units.
+    """
+    model = copy.deepcopy(model)
+    for part, first in zip(model.modules(), start.modules(), strict=True):
+        if isinstance(part, nn.Conv2d):
+            lengths = [one.weight.flatten(1).norm(dim=1) for one in (first, part)]
+            part.weight *= (lengths[0] / lengths[1])[:, None, None, None]
+    return model
 
 
 def endless(batches: data.Batches) -> Iterator[tuple[Tensor, Tensor]]:
@@ -86,7 +105,9 @@ def trajectory(way: list[Tensor]) -> dict:
     values, vectors = values.flip(0).clamp(min=0), vectors.flip(1)
     points = vectors[:, :2] * values[:2].sqrt()
     shares = values[:5] / values.sum()
+    steps = rows.diff(dim=0).norm(dim=1)
     return {
+        "steps": [significant(step) for step in steps.tolist()],
         "shares": [significant(share) for share in shares.tolist()],
         "points": [[significant(value) for value in point] for point in points.tolist()],
     }
