@@ -16,7 +16,12 @@ from building import PAGES, ROOT
 
 FRONT, CHAPTER = "book/index", "chapters/02_residual_formula"
 # Where each figure lives.
-PLACES = {"one-number": [FRONT, CHAPTER]}
+PLACES = {
+    "one-number": [FRONT, CHAPTER],
+    "block-calculator": ["chapters/04_downsample_shortcuts", "chapters/06_bottleneck_depths"],
+    "gradient-flow": ["chapters/07_gradient_flow"],
+    "architecture": ["chapters/05_resnet18", "chapters/06_bottleneck_depths"],
+}
 ON_PAGES = [(page, name) for name, pages in PLACES.items() for page in pages]
 MOST = 40_000  # bytes, compressed, that the living figures of a page may take
 
