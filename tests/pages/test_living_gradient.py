@@ -131,20 +131,25 @@ def test_lines_are_the_records(found):
 
 def test_sentence_is_the_records(found):
     for state, shown in found.items():
-        depth, start, _, kind = state
+        depth, start, norm, kind = state
         seeds, said = runs(*state), shown["said"]
         if not seeds:
             assert "there is no such network" in said
             assert start == "zero gamma"
             continue
         assert said.startswith(f"{depth} layers, {'plain' if kind == 'plain' else 'with short'}")
-        silent = sum(norm == 0 for norm in seeds[0]["norms"][:-1])
+        silent = seeds[0]["norms"][:-1].count(0)
         if silent:
             assert f"the other {silent} have none" in said
             continue
-        other = KINDS[kind == "plain"]
-        assert f"is {shown['cells'][f'ratio {kind}']} times the last’s" in said
-        assert said.endswith(f"{shown['cells'][f'ratio {other}']} times.")
+        told = re.findall(
+            r"(?:median gradient|shortcuts:|Plain:) (.*?), the first (.*?) times", said
+        )
+        for one, (middle, ratio) in zip((kind, KINDS[kind == "plain"]), told, strict=True):
+            sizes = [sorted(run["norms"][:-1]) for run in runs(depth, start, norm, one)]
+            medians = [each[len(each) // 2] for each in sizes]
+            assert_rounded(middle, [min(medians), max(medians)], "median")
+            assert ratio == shown["cells"][f"ratio {one}"]
 
 
 def test_axis_holds_every_gradient():

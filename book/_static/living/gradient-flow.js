@@ -11,6 +11,7 @@ Living.figure("gradient-flow", ({ networks, starts, lowest, highest, ticks }) =>
   const least = (list) => Math.min(...list);
   const most = (list) => Math.max(...list);
   const exponent = (value) => (value ? Math.log10(value) : lowest - NONE);
+  const median = ({ norms }) => norms.toSorted((a, b) => a - b)[Math.floor(norms.length / 2)];
   const fixed = (places) => (value) => {
     const rounded = Number(value.toFixed(places)) || 0; // never minus zero
     return rounded.toFixed(places).replace("-", "−");
@@ -85,9 +86,9 @@ Living.figure("gradient-flow", ({ networks, starts, lowest, highest, ticks }) =>
       const alone = "only the first convolution has a gradient yet";
       return `${beginning}${alone}; the other ${silent} have none.`;
     }
-    const other = seeds(state, twin);
-    const than = `the first convolution’s gradient is ${ratios(runs)} times the last’s`;
-    return `${beginning}${than}; ${KINDS[twin]}: ${ratios(other)} times.`;
+    const told = (list) => `${span(list.map(median))}, the first ${ratios(list)} times the last`;
+    const other = `${KINDS[twin][0].toUpperCase()}${KINDS[twin].slice(1)}`;
+    return `${beginning}median gradient ${told(runs)}. ${other}: ${told(seeds(state, twin))}.`;
   }
 
   function axes(x, y, width, height) {
@@ -116,9 +117,9 @@ Living.figure("gradient-flow", ({ networks, starts, lowest, highest, ticks }) =>
     const path = (name) => d3.line(at, value(name))(PLACES);
     const band = d3.area().x(at).y0(value("low")).y1(value("high"))(PLACES);
 
-    function label(name, of, isHigher, style) {
+    function label(name, of, isHigher) {
       const place = { x: at(0) + 6, y: value(name)(0) + (isHigher ? -10 : 20) };
-      return made("text", { class: style, ...place }, KINDS[of]);
+      return made("text", { class: "said", ...place }, KINDS[of]);
     }
 
     const isHigher = now["line 0"] >= now["twin 0"];
@@ -126,11 +127,11 @@ Living.figure("gradient-flow", ({ networks, starts, lowest, highest, ticks }) =>
       ...axes(x, y, width, height),
       made("g", { opacity: now["twin shows"] },
         made("path", { class: `line thin ${twin}`, d: path("twin") }),
-        label("twin", twin, !isHigher, "")),
+        label("twin", twin, !isHigher)),
       made("g", { opacity: now["line shows"] },
         made("path", { class: `band ${kind}`, d: band }),
         made("path", { class: `line ${kind}`, d: path("line") }),
-        label("line", kind, isHigher, "said")),
+        label("line", kind, isHigher)),
     ];
     const said = sentence(state);
     const axis = `a logarithmic axis from 10${power(lowest)} to 10${power(highest)}`;

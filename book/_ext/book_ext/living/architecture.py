@@ -60,7 +60,7 @@ def table():
 
 def panel():
     """One row for each level that stands open, from the network to the layer."""
-    head = "".join(f'<th scope="col">{words}</th>' for words in ("", "parameters", "multiply-adds"))
+    head = "".join(f'<th scope="col">{words}</th>' for words in ("parameters", "multiply-adds"))
     rows = ""
     for level in ("network", "part", "block", "layer"):
         slots = "".join(
@@ -71,7 +71,7 @@ def panel():
         rows += f'<tr><th scope="row" data-slot="{level} name"></th>{slots}</tr>'
     return (
         '<table class="table spans"><caption>What is open, and its share of the network</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        f"<thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table>"
         "<p>A layer is a convolution with its batch norm, or the classifier. Each strip is the "
         "tinted piece of the strip above, at full width; its percentages are shares of this piece, "
         "those of the table shares of the network. Orange are the projections. "

@@ -65,14 +65,14 @@ def table():
 
 def panel():
     """One row for each cost, one column for each path."""
-    head = "".join(f'<th scope="col">{words}</th>' for words in ("", "branch", "shortcut", "block"))
+    head = "".join(f'<th scope="col">{words}</th>' for words in ("branch", "shortcut", "block"))
     rows = ""
     for name in ("parameters", "multiply-adds", "kept"):
         cells = (f'<td data-slot="{name} {path}"></td>' for path in ("branch", "shortcut", "block"))
         rows += f'<tr><th scope="row">{name}</th>{"".join(cells)}</tr>'
     return (
         '<table class="table"><caption>What it costs, for one image</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        f"<thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table>"
         "<p>Percentages and tints in the drawing are shares of the block’s multiply-adds. "
         "A multiply-add is one product that is added to a sum. Kept are the activations that "
         "the backward pass needs, 4 bytes each; the block’s input and output count for the block "

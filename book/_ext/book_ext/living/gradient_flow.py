@@ -83,14 +83,14 @@ def cells(seeds):
 
 
 def panel():
-    head = "".join(f'<th scope="col">{words}</th>' for words in ("", *KINDS.values()))
+    head = "".join(f'<th scope="col">{words}</th>' for words in KINDS.values())
     rows = ""
     for name, words in QUANTITIES.items():
         slots = "".join(f'<td data-slot="{name} {kind}"></td>' for kind in KINDS)
         rows += f'<tr><th scope="row">{words}</th>{slots}</tr>'
     return (
         '<table class="table spans"><caption>Before training, and after six epochs</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        f"<thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table>"
         "<p>From the lowest to the highest of three seeds. The error is that of each run’s better "
         "rate; guessing is at 90.</p>"
     )
