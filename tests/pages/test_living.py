@@ -155,9 +155,9 @@ def test_nothing_jumps_when_it_comes_alive(served, open_page, name, figure, widt
     heights = []
     for fails in (True, False):
         if fails:
-            page.route("**/living/d3.js*", lambda route: route.fulfill(status=404))
+            page.route("**/living/living.js*", lambda route: route.fulfill(status=404))
         else:
-            page.unroute("**/living/d3.js*")
+            page.unroute("**/living/living.js*")
         page.goto(f"{served}/{name}.html")
         page.wait_for_load_state("load")
         page.evaluate("document.fonts.ready.then(() => true)")
