@@ -257,8 +257,9 @@ def test_living_figure_has_a_script_and_a_cell_that_shows_something(chapter):
     scripts = chapter.parents[1] / tags.SCRIPTS
     scripts.mkdir(parents=True)
     (scripts / "wave.js").touch()
-    shown = code("1 + 1", printed("2"), tags=("living:wave",))
-    assert told(tags, chapter, with_cell(chapter, shown)) == ""
+    for tag in ("living:wave", "living:wave?height=2"):
+        shown = code("1 + 1", printed("2"), tags=(tag,))
+        assert told(tags, chapter, with_cell(chapter, shown)) == ""
     silent = code("x = 1", tags=("living:wave",))
     assert "shows nothing. Tag the cell" in told(tags, chapter, with_cell(chapter, silent))
     other = code("1 + 1", printed("2"), tags=("living:waves",))

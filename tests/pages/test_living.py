@@ -16,7 +16,12 @@ from building import PAGES, ROOT
 
 FRONT, CHAPTER = "book/index", "chapters/02_residual_formula"
 # Where each figure lives.
-PLACES = {"one-number": [FRONT, CHAPTER]}
+PLACES = {
+    "one-number": [FRONT, CHAPTER],
+    "block-calculator": ["chapters/04_downsample_shortcuts", "chapters/06_bottleneck_depths"],
+    "gradient-flow": ["chapters/07_gradient_flow"],
+    "architecture": ["chapters/05_resnet18", "chapters/06_bottleneck_depths"],
+}
 ON_PAGES = [(page, name) for name, pages in PLACES.items() for page in pages]
 MOST = 40_000  # bytes, compressed, that the living figures of a page may take
 
@@ -150,9 +155,9 @@ def test_nothing_jumps_when_it_comes_alive(served, open_page, name, figure, widt
     heights = []
     for fails in (True, False):
         if fails:
-            page.route("**/living/d3.js*", lambda route: route.fulfill(status=404))
+            page.route("**/living/living.js*", lambda route: route.fulfill(status=404))
         else:
-            page.unroute("**/living/d3.js*")
+            page.unroute("**/living/living.js*")
         page.goto(f"{served}/{name}.html")
         page.wait_for_load_state("load")
         page.evaluate("document.fonts.ready.then(() => true)")

@@ -61,6 +61,16 @@ def test_unknown_figure_is_named():
         living.figure("nothing", ROOT)
 
 
+def test_page_says_where_controls_start():
+    made = living.figure("one-number?weight=−0.5&shortcut=off", ROOT)
+    assert [control.start for control in made.controls] == [-0.5, 60, False]
+    made = living.figure("block-calculator?kind=bottleneck&given=256", ROOT)
+    assert [control.start for control in made.controls[:3]] == ["bottleneck", 256, 128]
+    for wrong in ("weight=7", "height=1", "shortcut=perhaps"):
+        with pytest.raises(KeyError):
+            living.figure(f"one-number?{wrong}", ROOT)
+
+
 def cell(*tags, shown=True):
     """A code cell as myst_nb leaves it: a container with a container of outputs."""
     made = nodes.container(nb_element="cell_code", cell_metadata={"tags": list(tags)})
@@ -71,10 +81,11 @@ def cell(*tags, shown=True):
 
 
 def test_tagged_cell_keeps_its_picture_inside_the_figure():
-    document = nodes.container("", cell("hide-input"), cell("living:one-number"))
+    tagged = cell("living:one-number?weight=0.5")
+    document = nodes.container("", cell("hide-input"), tagged)
     living.place_in_notebook(None, document)
     (place,) = document.findall(living.living)
-    assert place["name"] == "one-number"
+    assert (place["name"], place["asked"]) == ("one-number", "one-number?weight=0.5")
     assert [type(child) for child in place.children] == [nodes.image]
     assert place.parent["nb_element"] == "cell_code_output"
     assert len(list(document.findall(nodes.image))) == 2
@@ -99,7 +110,7 @@ def test_slip_in_a_tag_is_a_warning(wrong, message, monkeypatch):
 def test_only_pages_are_alive(builder, lives):
     """The one page that is printed has the still picture alone."""
     writer = SimpleNamespace(builder=SimpleNamespace(name=builder, srcdir=ROOT), body=[])
-    place = living.living(name="one-number", small=False)
+    place = living.living(name="one-number", asked="one-number", small=False)
     living.visit(writer, place)
     living.depart(writer, place)
     written = "".join(writer.body)

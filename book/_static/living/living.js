@@ -1,10 +1,11 @@
 // Brings a page's living figures to life. Where a script fails, the still picture goes on standing.
 //
-// A figure's own script calls Living.figure(name, make). make(data) gives { paint, aims }.
+// A figure's own script calls Living.figure(name, make). make(data) gives { paint, aims, limits }.
 // paint({ state, now, width, height }) draws: from the controls' values and the size of the drawing
 // it makes { shapes, alt, said, slots }: SVG elements, the drawing's text alternative, the sentence
 // under it, and the text of each place in the panel. aims(state), if there is one, gives an object
-// of numbers; `now` has the same names, and moves there where motion is welcome.
+// of numbers; `now` has the same names, and moves there where motion is welcome. limits(state), if
+// there is one, gives for sliders by name how many of their values they offer in this state.
 {
   const Living = (window.Living ??= {});
   const QUIET = 500; // milliseconds without a change until a screen reader is told
@@ -52,8 +53,9 @@
       this.controls = [...box.querySelectorAll("[data-control]")];
       const { data, sliders } = JSON.parse(box.querySelector(".living-data").textContent);
       this.sliders = sliders;
-      const { paint, aims = () => ({}) } = make(data);
-      Object.assign(this, { paint, aims });
+      const { paint, aims = () => ({}), limits = () => ({}) } = make(data);
+      Object.assign(this, { paint, aims, limits });
+      this.limit();
       this.now = aims(this.state);
       this.show();
       box.classList.add("is-alive");
@@ -73,7 +75,16 @@
       return state;
     }
 
+    limit() {
+      for (const [name, offered] of Object.entries(this.limits(this.state))) {
+        const slider = this.controls.find((control) => control.dataset.control === name);
+        slider.max = offered - 1; // the browser takes its value along
+        slider.disabled = offered === 1;
+      }
+    }
+
     change() {
+      this.limit();
       cancelAnimationFrame(this.frame);
       const from = this.now;
       const to = this.aims(this.state);

@@ -4,12 +4,14 @@ A figure NAME is two files: `book/_static/living/NAME.js`, which draws, and the 
 (with _ for -), whose function `figure(root)` gives a `parts.Figure`: its controls, what its script
 knows, and the same numbers as a table. A notebook places it by tagging the cell of the still
 picture `living:NAME`; a page in Markdown by the directive `{living} NAME`. GitHub and Colab show
-the still picture, and so do paper and a browser without scripts.
+the still picture, and so do paper and a browser without scripts. `living:NAME?CONTROL=VALUE&…`
+lets controls start elsewhere on this page.
 """
 
 import subprocess
 from importlib import import_module
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 from docutils import nodes
 from docutils.parsers.rst import directives
@@ -31,11 +33,17 @@ def known():
     return sorted({path.stem for path in STATIC.glob("*.js")} - {CORE})
 
 
-def figure(name, root):
-    """What the figure's Python function gives; it raises a KeyError for a name without a script."""
+def figure(asked, root):
+    """What the figure's Python function gives, for NAME or NAME?CONTROL=VALUE&…
+
+    Raises:
+        KeyError: there is no script of this name, or no control with this value.
+    """
+    name, _, starts = asked.partition("?")
     if name not in known():
         raise KeyError(f"there is no living figure {name!r}; there are: {', '.join(known())}")
-    return import_module(f"{__name__}.{name.replace('-', '_')}").figure(Path(root))
+    made = import_module(f"{__name__}.{name.replace('-', '_')}").figure(Path(root))
+    return made.starting(dict(parse_qsl(starts, strict_parsing=bool(starts))))
 
 
 class living(nodes.General, nodes.Element):
@@ -54,7 +62,7 @@ def _around(writer, node):
     """What stands before and after the still picture; for print, just its frame."""
     if writer.builder.name != "html":
         return '<div class="living">', "</div>"
-    made = figure(node["name"], writer.builder.srcdir)
+    made = figure(node["asked"], writer.builder.srcdir)
     return made.begin(node["name"], node["small"]), made.end(node["name"], node["small"])
 
 
@@ -68,7 +76,7 @@ class Living(SphinxDirective):
         name = self.arguments[0]
         if name not in known():
             return [self.state.document.reporter.error(_unknown(name), line=self.lineno)]
-        place = living(name=name, small="small" in self.options)
+        place = living(name=name, asked=name, small="small" in self.options)
         place += nodes.raw("", figure(name, self.env.srcdir).still, format="html")
         return [place]
 
@@ -83,14 +91,15 @@ def place_in_notebook(app, doctree):
                 _wrap(cell, tag.removeprefix(TAG))
 
 
-def _wrap(cell, name):
+def _wrap(cell, asked):
+    name = asked.partition("?")[0]
     shown = cell.children[-1] if cell.children else None
     if name not in known():
         logger.warning(_unknown(name), location=cell)
     elif shown is None or shown.get("nb_element") != "cell_code_output":
-        logger.warning("a cell with the tag %s%s shows nothing", TAG, name, location=cell)
+        logger.warning("a cell with the tag %s%s shows nothing", TAG, asked, location=cell)
     else:
-        place = living(name=name, small=False)
+        place = living(name=name, asked=asked, small=False)
         place += shown.children
         shown.children = []
         shown += place

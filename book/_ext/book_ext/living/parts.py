@@ -1,7 +1,7 @@
 """What a living figure is made of, and the HTML in which it waits for its script."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from decimal import ROUND_HALF_UP, Context, Decimal
 from html import escape
 from urllib.parse import quote
@@ -18,6 +18,11 @@ class Slider:
     values: list
     start: float
     texts: list[str]
+
+    @property
+    def words(self):
+        """The value behind each text, which is how a page names it."""
+        return dict(zip(self.texts, self.values, strict=True))
 
     def html(self, ident):
         place = self.values.index(self.start)
@@ -39,6 +44,10 @@ class Choice:
     options: dict[str, str]
     start: str
 
+    @property
+    def words(self):
+        return {option: option for option in self.options}
+
     def html(self, ident):
         boxes = "".join(
             f'<label><input type="radio" name="{ident}" data-control="{self.name}" '
@@ -56,6 +65,10 @@ class Switch:
     name: str
     label: str
     start: bool
+
+    @property
+    def words(self):
+        return {"on": True, "off": False}
 
     def html(self, ident):
         return (
@@ -114,6 +127,13 @@ class Figure:
     still: str = ""
     panel: str = ""
     takes_place: bool = True
+
+    def starting(self, starts):
+        """The same figure with other starts, a text by a control's name."""
+        controls = {control.name: control for control in self.controls}
+        for name, text in starts.items():
+            controls[name] = replace(controls[name], start=controls[name].words[text])
+        return replace(self, controls=list(controls.values()))
 
     def opening(self, name, small):
         high = self.small if small and self.small else self.high

@@ -1,0 +1,228 @@
+"""The architecture explorer against torchvision: every layer of the five networks."""
+
+import itertools
+import math
+import re
+from decimal import ROUND_HALF_UP, Context
+
+import pytest
+import torch
+import torchvision
+from book_ext import living
+from book_ext.living.architecture import IMAGE, NETWORKS, PARTS, SIZES
+from building import ROOT
+from torch import nn
+
+from resnet_lib import nets, probes
+
+FIVE = "chapters/05_resnet18"
+LOOKED_AT = (1, 33, 224, 512)  # pixels; every layer of every network
+STAGES = dict(zip(PARTS[1:-1], ("layer1", "layer2", "layer3", "layer4"), strict=True))
+
+# Goes through all layers of a network at one size of the image, by part, block and layer.
+WALK = """([depth, size]) => {
+  const box = document.querySelector('[data-living="architecture"]');
+  box.style.position = "fixed"; // so that not all of the chapter is laid out anew each time
+  const control = (name, value = "") => box.querySelector(`[data-control="${name}"]${value}`);
+  const told = () => control("size").dispatchEvent(new Event("input", { bubbles: true }));
+  control("depth", `[value="${depth}"]`).checked = true;
+  control("size").value = size - 1;
+  const found = [];
+  for (const part of box.querySelectorAll('[data-control="part"]')) {
+    part.checked = true;
+    control("block").value = 0;
+    told();
+    for (let block = 0; block <= Number(control("block").max); block += 1) {
+      control("block").value = block;
+      control("layer").value = 0;
+      told();
+      for (let layer = 0; layer <= Number(control("layer").max); layer += 1) {
+        control("layer").value = layer;
+        told();
+        const cells = {};
+        for (const cell of box.querySelectorAll("[data-slot]")) {
+          cells[cell.dataset.slot] = cell.textContent.replaceAll("\u00a0", " ");
+        }
+        const said = box.querySelector(".living-said").textContent;
+        const strong = [...box.querySelectorAll(".living-drawing text.strong:not(.middle)")];
+        found.push({ part: part.value, block, layer, cells, said,
+                     titles: strong.map((text) => text.textContent) });
+      }
+    }
+  }
+  return found;
+}"""
+# What the parts put out, at every size of the image.
+SHAPES = """([sizes, parts]) => {
+  const box = document.querySelector('[data-living="architecture"]');
+  box.style.position = "fixed";
+  const size = box.querySelector('[data-control="size"]');
+  const said = box.querySelector(".living-said");
+  return parts.map((part) => {
+    box.querySelector(`[data-control="part"][value="${part}"]`).checked = true;
+    return sizes.map((_, place) => {
+      size.value = place;
+      size.dispatchEvent(new Event("input", { bubbles: true }));
+      return said.textContent;
+    });
+  });
+}"""
+
+
+def counted(value):
+    if value < 1e6:
+        return f"{value:,}"
+    number = Context(prec=3, rounding=ROUND_HALF_UP).create_decimal(value / 10**6)
+    if value >= 1e9:
+        number = Context(prec=3, rounding=ROUND_HALF_UP).create_decimal(value / 10**9)
+    return f"{number.normalize():f} {'M' if value < 1e9 else 'G'}"
+
+
+def share(text, part, whole):
+    shown = float(re.search(r"([\d.e-]+) %", text)[1])
+    exact = 100 * part / whole
+    digits = 10 ** (math.floor(math.log10(exact)) - 2)
+    return abs(shown - exact) <= 0.5 * digits * (1 + 1e-6)
+
+
+def measured(depth, size):
+    """Of each layer with weights: torchvision's name, shape, parameters, multiply-adds."""
+    with torch.device("meta"):
+        net = getattr(torchvision.models, f"resnet{depth}")()
+        rows = probes.layer_costs(net, torch.empty(1, 3, size, size))
+    found, norms = {}, {}
+    for row in rows:
+        if row.kind == "BatchNorm2d":
+            norms[row.layer] = row.parameters
+        elif row.kind in ("Conv2d", "Linear"):
+            found[row.layer] = [row.output[1:], row.parameters, row.multiply_adds]
+    for name, parameters in norms.items():
+        owner = name.replace("bn", "conv").replace("downsample.1", "downsample.0")
+        found[owner][1] += parameters
+    assert sum(row[1] for row in found.values()) == sum(p.numel() for p in net.parameters())
+    return found
+
+
+def torchvisions_name(step):
+    if step["part"] in ("stem", "head"):
+        return {"stem": "conv1", "head": "fc"}[step["part"]]
+    name = step["cells"]["layer name"].split()[0]
+    name = "downsample.0" if name == "projection" else name
+    return f"{STAGES[step['part']]}.{step['block']}.{name}"
+
+
+def inside(rows, name):
+    return [row for layer, row in rows.items() if layer == name or layer.startswith(f"{name}.")]
+
+
+@pytest.fixture(scope="module")
+def page(html, browser):
+    context = browser.new_context(reduced_motion="reduce")
+    page = context.new_page()
+    page.goto((html / f"{FIVE}.html").as_uri())
+    yield page
+    context.close()
+
+
+@pytest.mark.parametrize("depth", NETWORKS)
+@pytest.mark.parametrize("size", LOOKED_AT)
+def test_every_layer_is_torchvisions(page, depth, size):
+    rows = measured(depth, size)
+    steps = page.evaluate(WALK, [depth, size])
+    assert sorted(map(torchvisions_name, steps)) == sorted(rows)
+    for step in steps:
+        layer = torchvisions_name(step)
+        block, part = layer.rpartition(".")[0].removesuffix(".downsample"), layer.split(".")[0]
+        levels = {"network": list(rows.values()), "part": inside(rows, part)}
+        levels |= {"block": inside(rows, block or layer), "layer": [rows[layer]]}
+        for level, found in levels.items():
+            for place, unit in ((1, "parameters"), (2, "multiply-adds")):
+                count = sum(row[place] for row in found)
+                whole = sum(row[place] for row in rows.values())
+                assert step["cells"][f"{level} {unit}"] == counted(count), (layer, level)
+                assert share(step["cells"][f"{level} {unit} share"], count, whole)
+        shape, parameters, work = rows[layer]
+        written = " × ".join(map(str, shape))
+        assert f"puts out {written}. {parameters:,} parameters" in step["said"]
+        assert f" and {work:,} multiply-adds" in step["said"]
+        # What blocks and parts put out is what the last layer of their branch does.
+        for title, name in zip(step["titles"][1:], (part, block or layer), strict=True):
+            last = [row for key, row in rows.items() if (key + ".").startswith(name + ".")
+                    and "downsample" not in key][-1]  # fmt: skip
+            assert title.endswith(f"puts out {' × '.join(map(str, last[0]))}")
+
+
+def test_shapes_at_every_size_of_the_image(page):
+    page.evaluate(WALK, ["18", 1])
+    said = page.evaluate(SHAPES, [SIZES, ["stem", *STAGES]])
+    path = nn.Sequential(nn.Conv2d(1, 1, 7, 2, 3))
+    strides = {"stem": nn.Identity(), "stage 1": nn.MaxPool2d(3, 2, 1)}
+    strides |= {part: nn.Conv2d(1, 1, 3, 2, 1) for part in PARTS[2:-1]}
+    images = [torch.zeros(1, 1, size, 1) for size in SIZES]  # as wide as may be: one pixel
+    heights = [path(image) for image in images]
+    for sentences, step in zip(said, strides.values(), strict=True):
+        heights = [step(height) for height in heights]
+        for sentence, height in zip(sentences, heights, strict=True):
+            side = height.shape[2]
+            assert re.search(rf"puts out \d+ × {side} × {side}\.", sentence)
+
+
+def test_networks_are_the_librarys():
+    for depth, (kind, blocks) in NETWORKS.items():
+        block, numbers = nets.CONFIGURATIONS[int(depth)]
+        assert (block.__name__.lower().removesuffix("block"), tuple(numbers)) == (kind, blocks)
+
+
+def test_table_is_torchvisions():
+    rows = {name: cells for name, *cells in living.figure("architecture", ROOT).table.rows}
+    for depth in NETWORKS:
+        found = measured(depth, IMAGE)
+        names = {"stem": ["conv1"], "head": ["fc"]} | {p: [s] for p, s in STAGES.items()}
+        for part, (name,) in names.items():
+            layers = inside(found, name)
+            branch = [row for key, row in found.items() if "downsample" not in key
+                      and (key + ".").startswith(name + ".")]  # fmt: skip
+            shape = " × ".join(map(str, branch[-1][0]))
+            counts = [f"{sum(row[place] for row in layers):,}" for place in (1, 2)]
+            assert rows[f"ResNet-{depth}, {part}"] == [shape, *counts]
+        whole = [f"{sum(row[place] for row in found.values()):,}" for place in (1, 2)]
+        assert rows[f"ResNet-{depth}"][1:] == whole
+
+
+def test_widths_are_the_shares(page):
+    page.evaluate(WALK, ["18", 224])
+    rects = "svg => [...svg.querySelectorAll('rect')].slice(0, 6).map(r => r.width.baseVal.value)"
+    drawing = page.locator('[data-living="architecture"] .living-drawing')
+    rows = measured("18", 224)
+    names = ["conv1", *STAGES.values(), "fc"]
+    for place, label in ((1, "parameters"), (2, "multiply-adds")):
+        page.locator('[data-living="architecture"]').get_by_label(label, exact=True).evaluate(
+            "radio => radio.click()"
+        )
+        widths = drawing.evaluate(rects)
+        counts = [sum(row[place] for row in inside(rows, name)) for name in names]
+        wide = drawing.bounding_box()["width"]
+        expected = [max(wide * count / sum(counts) - 1, 0.5) for count in counts]
+        assert widths == pytest.approx(expected, abs=0.01)
+
+
+def test_click_and_keys_open_the_same(html, open_page):
+    page = open_page((html / f"{FIVE}.html").as_uri())
+    box = page.locator('[data-living="architecture"]')
+    said = box.locator(".living-said")
+    box.locator(".living-drawing rect").nth(3).click()
+    assert said.inner_text().startswith("stage 3, block 1, conv1 3×3, stride 2: puts out 256")
+    box.get_by_label("block", exact=True).focus()
+    page.keyboard.press("End")
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    assert said.inner_text().startswith("stage 3, block 2, conv2 3×3: puts out 256 × 14 × 14.")
+    assert not page.watch.faults
+
+
+def test_sliders_end_with_what_is_there(page):
+    steps = list(itertools.chain(*(page.evaluate(WALK, [d, 32]) for d in ("34", "152"))))
+    assert max(step["block"] for step in steps) == 35
+    page.evaluate(WALK, ["18", 32])
+    box = page.locator('[data-living="architecture"]')
+    assert box.get_by_label("block", exact=True).is_disabled(), "the head has no blocks"
