@@ -36,7 +36,7 @@ def check_error(trace: Trace, call: str, where: str = "") -> None:
     # A pass that ended in an error has no scores, so nothing is known of its gradients.
     if "does not require grad" in str(trace.error) and passes and not passes[-1].tracked:
         raise _untracked()
-    raise FaultFound(*describe_error(f"{call}{where}", trace.error, f"It is called as {call}."))
+    raise describe_error(f"{call}{where}", trace.error, f"It is called as {call}.")
 
 
 def check_order(trace: Trace) -> None:

@@ -7,18 +7,19 @@ from itertools import accumulate
 
 from torch import Tensor, nn
 
+from resnet_checks.block import within
 from resnet_checks.building import check_repeatable, in_eval_mode, prepared, run_once
 from resnet_checks.comparing import random_values
+from resnet_checks.joints import check_modes
 from resnet_checks.networks.anatomy import Anatomy, Plan
 from resnet_checks.networks.failing import explain
 from resnet_checks.networks.head import Head
-from resnet_checks.networks.stages import check_blocks, check_number, check_stages, within
+from resnet_checks.networks.stages import check_blocks, check_number, check_stages
 from resnet_checks.networks.stem import check_stem
 from resnet_checks.networks.training import check_gradient
 from resnet_checks.report import FaultFound, Report, require_maker, write_report
 from resnet_checks.running import like_parameters
 from resnet_checks.training import check_parameters, check_registered
-from resnet_checks.wiring import check_modes
 
 __all__ = ["network"]
 
@@ -67,7 +68,7 @@ def _steps(make: Callable, plan: Plan) -> Iterator[str]:
     with prepared(make, "num_classes", (plan.num_classes,), plan.input_shape) as (module, x):
         anatomy = _observed(module, x, plan)
         yield "it runs, and puts out one row of num_classes values per image"
-        check_repeatable(module, x, "ResNet")
+        check_repeatable(module, x, anatomy.run, "ResNet")
         yield from _structure(module, anatomy, training=True)
         with in_eval_mode(module):
             list(_structure(module, _observed(module, x, plan), training=False))
@@ -88,7 +89,7 @@ def _structure(module: nn.Module, anatomy: Anatomy, training: bool) -> Iterator[
     plan, head = anatomy.plan, Head(anatomy)
     check_number(anatomy)
     yield f"{len(anatomy.main)} convolutions on the main path, each with its own weights"
-    with within(plan.stem):
+    with within(plan.stem.name):
         check_stem(anatomy.stem)
     yield "stem: 7×7 convolution with stride 2, batch norm, ReLU, max pool"
     check_stages(anatomy)
@@ -98,10 +99,10 @@ def _structure(module: nn.Module, anatomy: Anatomy, training: bool) -> Iterator[
     yield f"{len(plan.cases)} basic blocks, {projections} of them with a projection"
     head.check()
     yield "one linear layer on the mean over all positions"
-    for parts in anatomy.everything:
-        with within(parts.case):
-            check_registered(module, parts)
-            check_modes(parts, training)
+    for roles in anatomy.everything:
+        with within(roles.case.name):
+            check_registered(module, roles)
+            check_modes(roles, training)
     if not any(anatomy.linear[0].weight is p for p in module.parameters()):
         raise FaultFound("The classifier's weights are not registered in the network.")
 
