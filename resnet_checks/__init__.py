@@ -14,7 +14,12 @@ call it on a small network of their own on the CPU, and compare what it does wit
 in double precision. They do not follow code under `torch.func.vmap`.
 """
 
-from resnet_checks.block import basic_block, bottleneck
+from resnet_checks.block import (
+    basic_block,
+    bottleneck,
+    pre_activation_block,
+    squeeze_excitation_block,
+)
 from resnet_checks.formula import residual_formula
 from resnet_checks.loops.accumulation import accumulation
 from resnet_checks.loops.evaluation import evaluation_loop
@@ -30,7 +35,9 @@ __all__ = [
     "bottleneck",
     "evaluation_loop",
     "network",
+    "pre_activation_block",
     "residual_formula",
     "shortcut",
+    "squeeze_excitation_block",
     "training_step",
 ]

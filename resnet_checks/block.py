@@ -6,7 +6,13 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from resnet_checks.blueprints import BASIC, BOTTLENECK, Blueprint
+from resnet_checks.blueprints import (
+    BASIC,
+    BOTTLENECK,
+    PRE_ACTIVATION,
+    SQUEEZE_EXCITATION,
+    Blueprint,
+)
 from resnet_checks.building import check_repeatable, in_eval_mode, prepared, run_once
 from resnet_checks.comparing import random_values
 from resnet_checks.joints import check_joints, check_modes
@@ -24,7 +30,7 @@ from resnet_checks.training import (
     check_statistics,
 )
 
-__all__ = ["basic_block", "bottleneck"]
+__all__ = ["basic_block", "bottleneck", "pre_activation_block", "squeeze_excitation_block"]
 
 ARGUMENTS = "in_channels, out_channels, stride"
 
@@ -64,6 +70,41 @@ def bottleneck(make: Callable, *, projection: bool = True) -> Report:
         TypeError: `make` cannot be called, or is a module that is built already.
     """
     return check_block(make, BOTTLENECK, "Bottleneck block", projection)
+
+
+def pre_activation_block(make: Callable, *, projection: bool = True) -> Report:
+    """Check that `make(in_channels, out_channels, stride)` builds a pre-activation block.
+
+    He et al. 2016, Fig. 1b: F(x) + x, where batch norm and ReLU stand before each of two 3×3
+    convolutions. Where the shape changes, a 1×1 convolution without batch norm projects the first
+    ReLU's output, as in the authors' release.
+
+    Args:
+        make: the reader's class or function, called with three positional arguments.
+        projection: False checks only the block whose shapes agree.
+
+    Raises:
+        TypeError: `make` cannot be called, or is a module that is built already.
+    """
+    return check_block(make, PRE_ACTIVATION, "Pre-activation block", projection)
+
+
+def squeeze_excitation_block(make: Callable, *, projection: bool = True) -> Report:
+    """Check that `make(in_channels, out_channels, stride)` builds a basic block with a gate.
+
+    Hu et al. 2018, Fig. 3, on the basic block: ReLU(g · F(x) + x). The gate g holds a number
+    between 0 and 1 for each image and channel: the sigmoid of a linear layer, of ReLU, of a linear
+    layer of any width, of the mean of F(x) over its positions. 1×1 convolutions count as linear
+    layers.
+
+    Args:
+        make: the reader's class or function, called with three positional arguments.
+        projection: False checks only the block whose shapes agree.
+
+    Raises:
+        TypeError: `make` cannot be called, or is a module that is built already.
+    """
+    return check_block(make, SQUEEZE_EXCITATION, "Squeeze-and-excitation block", projection)
 
 
 def check_block(make: Callable, blueprint: Blueprint, subject: str, projection: bool) -> Report:

@@ -6,7 +6,7 @@ from torch import Tensor
 from resnet_checks.blueprints import evaluate
 from resnet_checks.comparing import describe_difference, equal, name_activation
 from resnet_checks.explaining import explain_output
-from resnet_checks.observing import BATCH_NORM
+from resnet_checks.observing import BATCH_NORM, as_image
 from resnet_checks.phrases import fault, phrase
 from resnet_checks.report import FaultFound
 from resnet_checks.roles import Roles
@@ -54,14 +54,14 @@ def _check_input_kept(roles: Roles) -> None:
 
 def _check_read(roles: Roles, name: str) -> None:
     """A convolution reads what its equation says."""
-    reads, found = roles.equations[name].reads, roles.calls[name].input
+    reads, found = roles.equations[name].reads, as_image(roles.calls[name].input)
     if equal(found, right := evaluate(reads, roles.values)):
         return
     label, middle = roles.label(name), reads.removeprefix("relu(").removesuffix(")")
     if reads == "x":
         raise _wrong_start(roles, name, found)
     if middle not in roles.norms or roles.norms[middle].reads == "x":
-        raise fault("other reads", name=label, equation=_in_words(roles, reads))
+        raise fault("other reads", name=label, equation=phrase(f"value {reads}"))
     before = roles.ordinal(roles.norms[middle].reads)
     between = len(roles.case.blueprint.convolutions) > 2
     place = phrase("between", before=before, name=label) if between else phrase("middle")
@@ -81,13 +81,6 @@ def _wrong_start(roles: Roles, name: str, found: Tensor) -> FaultFound:
     if activation := name_activation(found, x):
         return fault(f"{name} reads activation", activation=activation)
     return fault(f"{name} reads other")
-
-
-def _in_words(roles: Roles, equation: str) -> str:
-    """An equation with the names that the reports give its layers."""
-    for name in roles.equations:
-        equation = equation.replace(name, roles.label(name))
-    return equation
 
 
 def _check_no_more_norms(roles: Roles) -> None:

@@ -111,6 +111,11 @@ def observe(module: Callable, x: Tensor, seed: int = 0, seconds: float | None = 
     return Run(copied(x), copied(given), output, error, calls, failed, leaf, result)
 
 
+def as_image(values: Tensor) -> Tensor:
+    """Values of one number per channel as an image with one position; images as they are."""
+    return values[:, :, None, None] if values.dim() == 2 else values
+
+
 def seed_cpu(seed: int) -> None:
     """Seed the CPU's random numbers alone: the others take much longer, in each of many runs."""
     torch.default_generator.manual_seed(seed)

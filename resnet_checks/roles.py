@@ -8,7 +8,7 @@ from torch import Tensor
 
 from resnet_checks.blueprints import BASIC, Blueprint, Layer, evaluate
 from resnet_checks.comparing import equal
-from resnet_checks.observing import BATCH_NORM, CONVOLUTION, LINEAR, Call, Run
+from resnet_checks.observing import BATCH_NORM, CONVOLUTION, LINEAR, Call, Run, as_image
 from resnet_checks.phrases import phrase
 
 
@@ -128,7 +128,7 @@ class Roles:
             if layer.kind == BATCH_NORM and (norm := self.norm_on(values.get(layer.reads))):
                 calls[name] = norm
             if name in calls:
-                values[name] = calls[name].output
+                values[name] = as_image(calls[name].output)
         return calls, values
 
     def norm_on(self, value: Tensor | None) -> Call | None:

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from resnet_checks.blueprints import Layer
 from resnet_checks.comparing import equal
-from resnet_checks.observing import BATCH_NORM, CONVOLUTION, Call
+from resnet_checks.observing import BATCH_NORM, CONVOLUTION, LINEAR, Call
 from resnet_checks.phrases import fault, joined, phrase
 from resnet_checks.report import FaultFound
 from resnet_checks.roles import Roles, kernel, padding, pair, stride
@@ -54,7 +54,9 @@ def _check_number(roles: Roles) -> None:
     if number == 1 and beside == [kernel(branch[0])] and not roles.case.projects:
         raise fault("unread", name=ordinals[1], before=ordinals[0])
     if number != len(layers):
-        raise fault("number 1" if number == 1 else "number", found=number, right=right, block=block)
+        gated = any(layer.kind == LINEAR for layer in layers.values())
+        key = "number with gate" if gated else "number 1" if number == 1 else "number"
+        raise fault(key, found=number, right=right, block=block)
     for place, (before, call) in enumerate(pairwise(branch)):
         if before.number not in call.after:
             raise fault("unread", name=ordinals[place + 1], before=ordinals[place])
@@ -86,7 +88,8 @@ def _check_width(roles: Roles, name: str, call: Call, layer: Layer) -> None:
     if layer.width is None or found == (right := int(layer.width * roles.case.out_channels)):
         return
     last = call is roles.branch[-1] and len(roles.branch) > 1
-    key = "width" if last else "width as output" if layer.width == 1 else "width of share"
+    shares = {1: "width as output", 1 / 4: "width of quarter"}
+    key = "width" if last else shares.get(layer.width, "width")
     raise fault(key, name=name, found=found, right=right, block=phrase(block))
 
 
@@ -159,7 +162,8 @@ def check_norm(roles: Roles, name: str) -> None:
 
 def _missing_norm(roles: Roles, name: str) -> FaultFound:
     label, convolution = roles.label(name), roles.calls[name]
-    of_x = roles.norm_on(roles.run.x)
+    begins_with_norm = any(layer.reads == "x" for layer in roles.norms.values())
+    of_x = None if begins_with_norm else roles.norm_on(roles.run.x)
     if of_x and roles.branch and equal(roles.branch[0].input, F.relu(of_x.output)):
         return fault("pre-activation", block=phrase(roles.case.blueprint.name))
     for norm in roles.run.norms:

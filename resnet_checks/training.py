@@ -8,7 +8,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from resnet_checks.blueprints import evaluate
 from resnet_checks.comparing import describe_difference, equal, random_values, tolerance
-from resnet_checks.observing import Call, Run, address
+from resnet_checks.observing import LINEAR, Call, Run, address, as_image
 from resnet_checks.phrases import fault, phrase
 from resnet_checks.roles import Roles
 from resnet_checks.running import attempt
@@ -135,7 +135,8 @@ def compute(roles: Roles, x: Tensor, cut: str = "") -> Tensor:
     """
     blueprint, values = roles.case.blueprint, {"x": x}
     for name, layer in roles.equations.items():
-        values[name] = roles.calls[name].again(evaluate(layer.reads, values))
+        call, given = roles.calls[name], evaluate(layer.reads, values)
+        values[name] = as_image(call.again(given.flatten(1) if call.kind == LINEAR else given))
     parts = {"s": values[list(blueprint.projection)[-1]] if roles.shortcut else x}
     if blueprint.branch:
         parts["F"] = evaluate(blueprint.branch, values)

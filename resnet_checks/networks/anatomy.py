@@ -3,11 +3,26 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from resnet_checks.blueprints import BASIC, STEM, Blueprint
+from resnet_checks.blueprints import BASIC, BOTTLENECK, STEM, Blueprint, bottleneck_of
 from resnet_checks.observing import CONVOLUTION, LINEAR, Call, Run
 from resnet_checks.roles import Case, Roles, absorb_padding, kernel
 
 _AT_STEM = -1
+
+_WIDE = bottleneck_of(1 / 2)
+# The blocks of each stage, and what they are. He et al. 2015, Table 1; Xie et al. 2017, Table 1;
+# Zagoruyko and Komodakis 2016, as torchvision has them.
+NETWORKS = {
+    "resnet18": ((2, 2, 2, 2), BASIC),
+    "resnet34": ((3, 4, 6, 3), BASIC),
+    "resnet50": ((3, 4, 6, 3), BOTTLENECK),
+    "resnet101": ((3, 4, 23, 3), BOTTLENECK),
+    "resnet152": ((3, 8, 36, 3), BOTTLENECK),
+    "resnext50_32x4d": ((3, 4, 6, 3), bottleneck_of(1 / 2, groups=32)),
+    "resnext101_32x8d": ((3, 4, 23, 3), bottleneck_of(1, groups=32)),
+    "wide_resnet50_2": ((3, 4, 6, 3), _WIDE),
+    "wide_resnet101_2": ((3, 4, 23, 3), _WIDE),
+}
 
 
 @dataclass(frozen=True)

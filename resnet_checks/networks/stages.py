@@ -5,9 +5,10 @@ from collections.abc import Callable
 import torch.nn.functional as F
 
 from resnet_checks.block import within
+from resnet_checks.blueprints import BOTTLENECK
 from resnet_checks.comparing import equal
 from resnet_checks.joints import check_joints
-from resnet_checks.networks.anatomy import Anatomy
+from resnet_checks.networks.anatomy import NETWORKS, Anatomy
 from resnet_checks.phrases import phrase
 from resnet_checks.projection import check_shortcut
 from resnet_checks.report import FaultFound
@@ -30,6 +31,12 @@ def check_number(anatomy: Anatomy) -> None:
             "like a projection: the branch reads what the projection puts out.",
             "In a block, the branch and the projection both start at x. The results are added.",
         )
+    if found != right and (name := _bottleneck_network(anatomy)):
+        raise FaultFound(
+            f"The main path holds {found} convolutions, 1×1, 3×3 and 1×1 in turn: these are "
+            "bottleneck blocks, not basic blocks.",
+            f'Ask for it by its name: checks.network(make, "{name}").',
+        )
     if found != right:
         each = phrase("numbers").split()[anatomy.each]
         raise FaultFound(
@@ -44,6 +51,19 @@ def check_number(anatomy: Anatomy) -> None:
                 "A convolution stands beside the main path and in no block.",
                 "All but the stem stand in a block, on its branch or as its projection.",
             )
+
+
+def _bottleneck_network(anatomy: Anatomy) -> str | None:
+    """The name of the network with bottleneck blocks that this looks like, if it is none of those.
+
+    Where names differ in widths alone, it is the first.
+    """
+    kernels = [kernel(call)[0] for call in anatomy.main[1:]]
+    if anatomy.each == 3 or kernels != [1, 3, 1] * (len(kernels) // 3):
+        return None
+    depth = len(anatomy.main)
+    fits = (n for n, plan in NETWORKS.items() if plan[1] is BOTTLENECK)
+    return next((name for name in fits if 1 + 3 * sum(NETWORKS[name][0]) == depth), None)
 
 
 def _where_number_differs(anatomy: Anatomy) -> str:

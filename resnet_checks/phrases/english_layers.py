@@ -17,6 +17,8 @@ LAYERS: Entries = {
     ),
     "number 1": "The branch has only one convolution. In a {block} it has {right}.",
     "number": "The branch has {found} convolutions. In a {block} it has {right}.",
+    "number with gate": "The branch has {found} layers that mix channels, convolutions and linear "
+    "ones. In a {block} it has {right}: two convolutions, and the gate's two linear layers.",
     "unread": (
         "The {name} convolution does not read what the {before} one puts out.",
         "Look at the variable that the {name} convolution is called on.",
@@ -45,7 +47,7 @@ LAYERS: Entries = {
     "width": "The {name} puts out {found} channels, not {right}.",
     "width as output": "The {name} puts out {found} channels, not {right}. The middle of a {block} "
     "is as wide as its output.",
-    "width of share": (
+    "width of quarter": (
         "The {name} puts out {found} channels, not {right}. The middle of a {block} is a quarter "
         "as wide as its output.",
         "Here out_channels is what comes out of the block. torchvision's class is called with the "
