@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from resnet_checks import limits
 from resnet_checks.comparing import equal, random_values
 from resnet_checks.limits import WRONG_CODE
 from resnet_checks.observing import Run, address, is_plain, observe, seed_cpu
@@ -44,11 +45,13 @@ def _build(
 ) -> nn.Module:
     call = f"make({', '.join(map(repr, values))})"
     hint = phrase("called as", call=f"make({arguments})")
-    module = attempt(call, lambda: make(*values), hint, seconds=60)
+    module = attempt(call, lambda: make(*values), hint, limits.BUILDING)
     if module is None:
         raise fault("made None", call=call, hint=none_hint)
     if not isinstance(module, nn.Module):
         raise fault("made other", call=call, kind=type(module).__name__)
+    if any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()):
+        raise fault("made script", call=call)
     if any(is_lazy(p) for p in module.parameters()):
         with torch.no_grad():
             attempt(phrase("first run"), lambda: module(random_values(*shape)))

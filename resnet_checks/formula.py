@@ -6,6 +6,7 @@ from contextlib import ExitStack
 import torch
 from torch import Tensor, nn
 
+from resnet_checks import limits
 from resnet_checks.blueprints import Blueprint
 from resnet_checks.building import check_tensor, in_eval_mode, output_of
 from resnet_checks.comparing import describe_difference, equal, name_activation, random_values
@@ -62,7 +63,9 @@ def residual_formula(make: Callable) -> Report:
 def _steps(make: Callable) -> Iterator[str]:
     with isolated(), ExitStack() as restored:
         branch = _Branch()
-        module = attempt("make(branch)", lambda: make(branch), phrase("one argument"), seconds=60)
+        module = attempt(
+            "make(branch)", lambda: make(branch), phrase("one argument"), limits.BUILDING
+        )
         _check_callable(module)
         if isinstance(module, nn.Module):
             restored.enter_context(preserved(module))

@@ -58,11 +58,15 @@ class Call:
     number: int
     after: frozenset[int]  # numbers of the calls that the input depends on
     before: dict[str, Tensor]  # running statistics before the call
+    autocast: torch.dtype | None = None  # the type that it ran in under autocast
     padding_mode: str = "constant"  # what a border consists of, as F.pad names it
 
     def again(self, x: Tensor) -> Tensor:
         """The same layer, with the same weights, on another input."""
-        return self.function(x, **self.arguments)
+        if self.autocast is None:
+            return self.function(x, **self.arguments)
+        with torch.autocast(x.device.type, self.autocast):
+            return self.function(x, **self.arguments)
 
     @property
     def weight(self) -> Tensor | None:
@@ -157,20 +161,26 @@ class _Observer(TorchFunctionMode):
         is_layer = kind is not None and isinstance(given, Tensor) and is_plain(given)
         is_layer = is_layer and not arguments.get("transposed")
         if is_layer:
-            given = copied(given)  # before the call, which may overwrite it
-            before = {n: copied(v) for n, v in arguments.items() if _is_running(n, v)}
-            number = len(self.calls)
-            call = Call(kind, function, arguments, given, given, number, sources, before)
-            self.failed = call
+            self.failed = self._begun(kind, function, arguments, given, sources)
         result = function(*args, **kwargs)
         if is_layer:
-            self.failed, call.output = None, copied(result)
+            call, self.failed = self.failed, None
+            call.output = copied(result)
             self.calls.append(call)
-            sources = sources | {number}
+            sources = sources | {call.number}
         for tensor in _tensors(result):
             self._kept_alive.append(tensor)
             self._sources[address(tensor)] = sources
         return result
+
+    def _begun(self, kind, function, arguments, given, sources) -> Call:
+        """A call that is about to be made, with copies of what it may overwrite."""
+        before = {n: copied(v) for n, v in arguments.items() if _is_running(n, v)}
+        device, read = given.device.type, copied(given)
+        call = Call(kind, function, arguments, read, read, len(self.calls), sources, before)
+        if torch.is_autocast_enabled(device):
+            call.autocast = torch.get_autocast_dtype(device)
+        return call
 
     def _sources_of(self, value) -> frozenset[int]:
         found = [self._sources.get(address(t), frozenset()) for t in _tensors(value)]

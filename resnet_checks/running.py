@@ -131,7 +131,7 @@ def failed(module: Callable, x: Tensor, error: BaseException, action: str) -> Fa
 
 def describe_error(action: str, error: BaseException, hint: str | None = None) -> FaultFound:
     """The fault of an exception of the reader's code, in words that are the same everywhere."""
-    place, message = _place(error), _text(error)
+    place, message = _place(error), message_of(error)
     known = (phrase(key) for part, key in _HINTS.items() if part in message)
     return fault(
         "raises",
@@ -143,7 +143,8 @@ def describe_error(action: str, error: BaseException, hint: str | None = None) -
     )
 
 
-def _text(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
+    """What the exception says, also where its own str() fails."""
     try:
         return str(error)
     except Exception:  # the reader's own exception may be wrong too

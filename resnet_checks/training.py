@@ -100,22 +100,22 @@ def check_gradient(roles: Roles, formula: Callable[[Tensor], Tensor] | None = No
         result = formula(leaf) if formula else compute(roles, leaf, cut)
         return backward(result, leaf, weights)
 
-    if close(found, expected := right()):
+    if _agree(found, expected := right(), run):
         return
     if roles.case.blueprint.branch:
         name = phrase("projection" if roles.shortcut else "shortcut")
-        if close(found, right(cut="s")):
+        if _agree(found, right(cut="s"), run):
             raise fault("no gradient", name=name)
-        if close(found, right(cut="F")):
+        if _agree(found, right(cut="F"), run):
             raise fault("no gradient branch")
     if not found.any() and expected.any():
         raise fault("no gradient at x")
     raise fault("gradient", gap=gap_in_words(describe_difference(found, expected)))
 
 
-def close(found: Tensor, expected: Tensor) -> bool:
-    """Whether two gradients agree, up to rounding on the way through a block."""
-    limit = tolerance(found, expected)
+def _agree(found: Tensor, expected: Tensor, run: Run) -> bool:
+    """Whether two gradients agree, up to rounding on the way through the run's layers."""
+    limit = tolerance(found, expected, *(call.output for call in run.calls))
     if limit > 1e-3:  # in a short type, rounding adds up
         return bool((found - expected).norm() <= 4 * limit * expected.norm())
     return equal(found, expected)

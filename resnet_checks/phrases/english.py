@@ -88,6 +88,7 @@ _PASSED: Entries = {
 _RUNS: Entries = {
     "forward pass": "The forward pass",
     "first run": "The first run",
+    "call": "The call",
     "training step": "A training step",
     "raises": "{action} raises {kind}: {message}{place}.",
     "in": " (in {name})",
