@@ -50,7 +50,7 @@ def basic_block(make: Callable, *, projection: bool = True) -> Report:
     Raises:
         TypeError: `make` cannot be called, or is a module that is built already.
     """
-    return check_block(make, BASIC, "Basic block", projection)
+    return check_block(make, BASIC, projection)
 
 
 def bottleneck(make: Callable, *, projection: bool = True) -> Report:
@@ -69,7 +69,7 @@ def bottleneck(make: Callable, *, projection: bool = True) -> Report:
     Raises:
         TypeError: `make` cannot be called, or is a module that is built already.
     """
-    return check_block(make, BOTTLENECK, "Bottleneck block", projection)
+    return check_block(make, BOTTLENECK, projection)
 
 
 def pre_activation_block(make: Callable, *, projection: bool = True) -> Report:
@@ -86,7 +86,7 @@ def pre_activation_block(make: Callable, *, projection: bool = True) -> Report:
     Raises:
         TypeError: `make` cannot be called, or is a module that is built already.
     """
-    return check_block(make, PRE_ACTIVATION, "Pre-activation block", projection)
+    return check_block(make, PRE_ACTIVATION, projection)
 
 
 def squeeze_excitation_block(make: Callable, *, projection: bool = True) -> Report:
@@ -104,23 +104,24 @@ def squeeze_excitation_block(make: Callable, *, projection: bool = True) -> Repo
     Raises:
         TypeError: `make` cannot be called, or is a module that is built already.
     """
-    return check_block(make, SQUEEZE_EXCITATION, "Squeeze-and-excitation block", projection)
+    return check_block(make, SQUEEZE_EXCITATION, projection)
 
 
-def check_block(make: Callable, blueprint: Blueprint, subject: str, projection: bool) -> Report:
+def check_block(make: Callable, blueprint: Blueprint, projection: bool = True) -> Report:
     """Check that `make(in_channels, out_channels, stride)` builds the blueprint's block.
 
     Args:
         make: the reader's class or function, called with three positional arguments.
         blueprint: what the block should be.
-        subject: what the report calls it.
         projection: False checks only the block whose shapes agree.
 
     Raises:
         TypeError: `make` cannot be called, or is a module that is built already.
     """
     require_maker(make, f"make({ARGUMENTS})")
-    return write_report(subject, _steps(make, blueprint, projection))
+    words = phrase("passed"), phrase("fault found"), phrase("hint")
+    subject = phrase(f"subject {blueprint.name}")
+    return write_report(subject, _steps(make, blueprint, projection), words)
 
 
 def cases(blueprint: Blueprint) -> list[Case]:

@@ -36,7 +36,8 @@ def output_fault(
         return fault("other start", **found.fields, hint=hint)
     order, block = phrase("order", right=right), phrase(blueprint.name)
     key = f"{blueprint.out} ≠ {found.form}"
-    return fault(key, s=s, order=order, block=block, hint=hint, **found.fields)
+    names = {"s": s, "order": order, "block": block, "right": right}
+    return fault(key, hint=hint, **names, **found.fields)
 
 
 def sum_fault(a: float, b: float, s: str, hint: str | None, whole: str = "{}") -> FaultFound:

@@ -23,26 +23,8 @@ def check_number(anatomy: Anatomy) -> None:
         raise FaultFound("No convolution was seen.", "Only nn.Conv2d and F.conv2d are seen.")
     if not anatomy.linear and kernel(anatomy.main[-1]) == (1, 1):
         raise FaultFound("The classifier is a 1×1 convolution. It should be a linear layer.")
-    narrow = sum(kernel(call) == (1, 1) for call in anatomy.main)
-    projections = sum(case.changes_shape for case in anatomy.plan.cases)
-    if narrow and narrow <= projections and found - narrow == right and anatomy.each == 2:
-        raise FaultFound(
-            f"The main path holds {found} convolutions, not {right}. {narrow} of them are 1×1, "
-            "like a projection: the branch reads what the projection puts out.",
-            "In a block, the branch and the projection both start at x. The results are added.",
-        )
-    if found != right and (name := _bottleneck_network(anatomy)):
-        raise FaultFound(
-            f"The main path holds {found} convolutions, 1×1, 3×3 and 1×1 in turn: these are "
-            "bottleneck blocks, not basic blocks.",
-            f'Ask for it by its name: checks.network(make, "{name}").',
-        )
     if found != right:
-        each = phrase("numbers").split()[anatomy.each]
-        raise FaultFound(
-            f"The main path holds {found} convolutions, not {right}: the stem, and {each} in each "
-            f"of {len(anatomy.plan.cases)} blocks.{_where_number_differs(anatomy)}"
-        )
+        raise _wrong_number(anatomy)
     _check_not_shared(anatomy)
     for call in anatomy.convolutions:
         owner = anatomy.owner(call)
@@ -51,6 +33,29 @@ def check_number(anatomy: Anatomy) -> None:
                 "A convolution stands beside the main path and in no block.",
                 "All but the stem stand in a block, on its branch or as its projection.",
             )
+
+
+def _wrong_number(anatomy: Anatomy) -> FaultFound:
+    found, right, each = len(anatomy.main), anatomy.plan.depth, anatomy.each
+    narrow = sum(kernel(call) == (1, 1) for call in anatomy.main)
+    projections = sum(case.changes_shape for case in anatomy.plan.cases)
+    if 0 < narrow <= projections and found - narrow == right and each == 2:
+        return FaultFound(
+            f"The main path holds {found} convolutions, not {right}. {narrow} of them are 1×1, "
+            "like a projection: the branch reads what the projection puts out.",
+            "In a block, the branch and the projection both start at x. The results are added.",
+        )
+    if name := _bottleneck_network(anatomy):
+        return FaultFound(
+            f"The main path holds {found} convolutions, 1×1, 3×3 and 1×1 in turn: these are "
+            "bottleneck blocks, not basic blocks.",
+            f'Ask for it by its name: checks.network(make, "{name}").',
+        )
+    return FaultFound(
+        f"The main path holds {found} convolutions, not {right}: the stem, and "
+        f"{phrase('numbers').split()[each]} in each of {len(anatomy.plan.cases)} blocks."
+        f"{_where_number_differs(anatomy)}"
+    )
 
 
 def _bottleneck_network(anatomy: Anatomy) -> str | None:
