@@ -45,7 +45,7 @@ def _build(
 ) -> nn.Module:
     call = f"make({', '.join(map(repr, values))})"
     hint = phrase("called as", call=f"make({arguments})")
-    module = attempt(call, lambda: make(*values), hint, limits.BUILDING)
+    module = attempt(call, lambda: make(*values), hint, limits.LONG)
     if module is None:
         raise fault("made None", call=call, hint=none_hint)
     if not isinstance(module, nn.Module):

@@ -63,9 +63,7 @@ def residual_formula(make: Callable) -> Report:
 def _steps(make: Callable) -> Iterator[str]:
     with isolated(), ExitStack() as restored:
         branch = _Branch()
-        module = attempt(
-            "make(branch)", lambda: make(branch), phrase("one argument"), limits.BUILDING
-        )
+        module = attempt("make(branch)", lambda: make(branch), phrase("one argument"), limits.LONG)
         _check_callable(module)
         if isinstance(module, nn.Module):
             restored.enter_context(preserved(module))

@@ -13,9 +13,9 @@ from resnet_checks.phrases import fault
 WRONG_CODE = (Exception, SystemExit, GeneratorExit)
 
 # Thousands of times what the small inputs of the checks take.
-SECONDS = 5.0
-# What is built may import a library first.
-BUILDING = 60.0
+SECONDS = 3.0
+# What is built may import a library first, and a whole network is large.
+LONG = 60.0
 # A busy machine may be slow; code that waits for something uses no time of the processor.
 _WAITING = 6
 _EVERY = 0.2

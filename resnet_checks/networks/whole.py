@@ -7,6 +7,7 @@ from itertools import accumulate
 
 from torch import Tensor, nn
 
+from resnet_checks import limits
 from resnet_checks.block import within
 from resnet_checks.building import check_repeatable, in_eval_mode, prepared, run_once
 from resnet_checks.comparing import random_values
@@ -89,7 +90,9 @@ def _steps(make: Callable, plan: Plan) -> Iterator[str]:
 
 
 def _observed(module: nn.Module, x: Tensor, plan: Plan) -> Anatomy:
-    run = run_once(module, x, plan.output_shape, lambda run: explain(Anatomy(run, plan)))
+    run = run_once(
+        module, x, plan.output_shape, lambda run: explain(Anatomy(run, plan)), limits.LONG
+    )
     return Anatomy(run, plan)
 
 

@@ -226,7 +226,7 @@ def waits(*_):
 @pytest.mark.parametrize("where", ["make", "forward"])
 def test_code_that_does_not_end_is_stopped(code, where, monkeypatch):
     monkeypatch.setattr(limits, "SECONDS", 0.3)
-    monkeypatch.setattr(limits, "BUILDING", 0.3)
+    monkeypatch.setattr(limits, "LONG", 0.3)
     report = checks.basic_block(code if where == "make" else forward(code))
     assert "takes longer than 0.3 seconds: it does not seem to end" in report.fault
 
