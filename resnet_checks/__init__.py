@@ -11,7 +11,7 @@ The checks of modules take a class or a function that builds the module, whateve
 inside. They see convolutions, batch norms and linear layers that run through PyTorch's own
 functions, as modules or as `F.conv2d`, `F.batch_norm` and `F.linear`. They do not see into
 TorchScript, and a layer written by hand from other operations counts as none; compiled code is run
-uncompiled. A call of the reader's code that takes longer than three seconds of processor time is
+uncompiled. A call of the reader's code that takes longer than ten seconds of processor time is
 ended; a maker and a whole network have sixty.
 
 The checks of loops (`training_step`, `evaluation_loop`, `accumulation`) take the function itself,

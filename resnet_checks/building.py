@@ -1,5 +1,6 @@
 """Build the reader's module, run it, and say what is wrong where that fails."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -35,6 +36,8 @@ def prepared(
     with ExitStack() as restored:
         restored.enter_context(isolated())
         module = _build(make, arguments, values, shape, none_hint or phrase("return missing"))
+        if "torch._dynamo" in sys.modules:  # which takes seconds to import
+            restored.enter_context(torch.compiler.set_stance("force_eager"))
         restored.enter_context(preserved(module))
         restored.enter_context(scrambled(module))
         yield module.train(), like_parameters(random_values(*shape), module)

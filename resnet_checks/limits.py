@@ -12,8 +12,8 @@ from resnet_checks.phrases import fault
 # A reader's code that calls exit() is wrong code; Ctrl-C is the reader's own wish.
 WRONG_CODE = (Exception, SystemExit, GeneratorExit)
 
-# Thousands of times what the small inputs of the checks take.
-SECONDS = 3.0
+# Thousands of times what the small inputs take; code may import a library in its first call.
+SECONDS = 10.0
 # What is built may import a library first, and a whole network is large.
 LONG = 60.0
 # A busy machine may be slow; code that waits for something uses no time of the processor.

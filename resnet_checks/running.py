@@ -55,7 +55,6 @@ def isolated() -> Iterator[None]:
             torch.inference_mode(False),
             torch.enable_grad(),
             torch.autocast("cpu", enabled=False),
-            torch.compiler.set_stance("force_eager"),
             redirect_stdout(out),
             redirect_stderr(err),
         ):
