@@ -1,5 +1,6 @@
-"""Build the reader's module, run it once, and say what is wrong where that fails."""
+"""Build the reader's module, run it, and say what is wrong where that fails."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -7,12 +8,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from resnet_checks import limits
 from resnet_checks.comparing import equal, random_values
-from resnet_checks.observing import Run, observe
+from resnet_checks.limits import WRONG_CODE
+from resnet_checks.observing import Run, address, is_plain, observe, seed_cpu
+from resnet_checks.phrases import fault, phrase
 from resnet_checks.report import FaultFound
 from resnet_checks.running import (
     attempt,
-    describe_error,
+    failed,
     isolated,
     like_parameters,
     scrambled,
@@ -22,11 +26,7 @@ from resnet_lib.probes import preserved
 
 @contextmanager
 def prepared(
-    make: Callable,
-    arguments: str,
-    values: tuple,
-    shape: tuple[int, ...],
-    none_hint: str = "Is a `return` missing?",
+    make: Callable, arguments: str, values: tuple, shape: tuple[int, ...], none_hint: str = ""
 ) -> Iterator[tuple[nn.Module, Tensor]]:
     """The module that `make(*values)` builds, with random parameters for a while, and an input.
 
@@ -35,7 +35,9 @@ def prepared(
     """
     with ExitStack() as restored:
         restored.enter_context(isolated())
-        module = _build(make, arguments, values, shape, none_hint)
+        module = _build(make, arguments, values, shape, none_hint or phrase("return missing"))
+        if "torch._dynamo" in sys.modules:  # which takes seconds to import
+            restored.enter_context(torch.compiler.set_stance("force_eager"))
         restored.enter_context(preserved(module))
         restored.enter_context(scrambled(module))
         yield module.train(), like_parameters(random_values(*shape), module)
@@ -45,19 +47,19 @@ def _build(
     make: Callable, arguments: str, values: tuple, shape: tuple[int, ...], none_hint: str
 ) -> nn.Module:
     call = f"make({', '.join(map(repr, values))})"
-    hint = f"It is called as make({arguments})."
-    module = attempt(call, lambda: make(*values), hint)
+    hint = phrase("called as", call=f"make({arguments})")
+    module = attempt(call, lambda: make(*values), hint, limits.LONG)
     if module is None:
-        raise FaultFound(f"{call} returned None.", none_hint)
+        raise fault("made None", call=call, hint=none_hint)
     if not isinstance(module, nn.Module):
-        raise FaultFound(
-            f"{call} returned an object of type {type(module).__name__}, not an nn.Module, so an "
-            "optimizer could not find its parameters.",
-            "Derive the class from nn.Module.",
-        )
+        raise fault("made other", call=call, kind=type(module).__name__)
+    if any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()):
+        raise fault("made script", call=call)
     if any(is_lazy(p) for p in module.parameters()):
         with torch.no_grad():
-            attempt("The first run", lambda: module(random_values(*shape)))
+            attempt(phrase("first run"), lambda: module(random_values(*shape)))
+    if any(p.is_meta for p in module.parameters()):
+        raise fault("on meta")
     return module
 
 
@@ -66,64 +68,79 @@ def run_once(
     x: Tensor,
     shape: tuple[int, ...],
     explain: Callable[[Run], None] = lambda run: None,
+    seconds: float | None = None,
 ) -> Run:
     """One run that succeeds and returns the right shape.
 
     `explain` may raise a fault that says more than the error or the shape does.
     """
-    run = observe(module, x)
+    names = {name for name, _ in module.named_parameters()}
+    run = observe(module, x, seconds=seconds)
     if run.error is not None:
         if isinstance(run.error, RuntimeError):  # as PyTorch raises for shapes that do not fit
             explain(run)
-        raise FaultFound(*describe_error("The forward pass", run.error))
-    if run.output is None:
-        raise FaultFound("The forward pass returned None.", "Is a `return` missing in forward?")
-    if not isinstance(run.output, Tensor):
-        kind = type(run.output).__name__
-        raise FaultFound(f"The forward pass returned an object of type {kind}, not a tensor.")
+        raise failed(module, x, run.error, phrase("forward pass"))
+    check_tensor(run.output)
     if run.output.shape != shape:
         explain(run)
-        raise FaultFound(f"The output has the shape {tuple(run.output.shape)}, not {shape}.")
-    if run.output.dtype != x.dtype:
-        raise FaultFound(f"The type of the values changed from {x.dtype} to {run.output.dtype}.")
+        raise fault("shape", found=tuple(run.output.shape), right=shape)
+    # Under autocast the layers' own results have the shorter type.
+    if run.output.dtype not in (x.dtype, *(call.output.dtype for call in run.calls)):
+        raise fault("dtype", before=x.dtype, after=run.output.dtype)
     if not run.output.isfinite().all():
-        raise FaultFound("Some values of the output are NaN or infinite.")
+        raise fault("not finite")
+    if new := [name for name, _ in module.named_parameters() if name not in names]:
+        raise fault("late parameters", name=new[0])
     return run
 
 
-def check_repeatable(module: nn.Module, x: Tensor, whole: str = "basic block") -> None:
-    """Two runs on one input give one result, in both modes."""
-    for mode in (True, False):
-        module.train(mode)
-        one, two = _output(module, x, seed=0), _output(module, x, seed=1)
-        both = isinstance(one, Tensor) and isinstance(two, Tensor)
-        if both and one.isfinite().all() and not equal(one, two):
-            raise FaultFound(
-                "Two runs on the same x give different results: something random is inside.",
-                f"Look for dropout. A {whole} has none.",
-            )
-    module.train()
+def check_tensor(output: object, what: str = "forward pass") -> None:
+    """What came out is a tensor with values in rows and columns."""
+    if output is None:
+        raise fault(f"{what} returned None")
+    if not isinstance(output, Tensor):
+        raise fault(f"{what} returned other", kind=type(output).__name__)
+    if not is_plain(output):
+        kind = "meta" if output.is_meta else "nested" if output.is_nested else "sparse"
+        raise fault("returned strange", kind=phrase(kind))
 
 
-def _output(module: nn.Module, x: Tensor, seed: int) -> object:
-    """What a run puts out, or None where it raises; quicker than `observe`."""
-    torch.manual_seed(seed)
-    with torch.no_grad():
-        try:
-            return module(x.clone())
-        except Exception:  # it is named by the run that is observed
-            return None
+def check_repeatable(module: nn.Module, x: Tensor, first: Run, block: str) -> None:
+    """Another run on the same input gives the same result."""
+    second = output_of(module, x, seed=1)
+    if second is None or equal(first.output, second):
+        return
+    registered = {address(p) for p in module.parameters()}
+    again = observe(module, x, seed=1).calls
+    for one, two in zip(first.calls, again, strict=False):
+        weights = [one.weight, two.weight]
+        known = None in weights or any(address(weight) in registered for weight in weights)
+        if not known and weights[0].is_leaf and not equal(*weights):
+            raise fault("built anew", kind=phrase(one.kind))
+    raise fault("random", block=phrase(block))
+
+
+def output_of(module: nn.Module, x: Tensor, seed: int) -> Tensor | None:
+    """What a run puts out, or None where it raises or puts out no tensor; not observed."""
+    seed_cpu(seed)
+    try:
+        result = module(x.clone().requires_grad_().clone())
+    except WRONG_CODE:  # it is named by the run that is observed
+        return None
+    plain = isinstance(result, Tensor) and is_plain(result)
+    return result.detach().cpu() if plain and result.isfinite().all() else None
 
 
 @contextmanager
 def in_eval_mode(module: nn.Module) -> Iterator[None]:
     """Run a `with` body in eval mode, and say so in the faults that it finds."""
+    said = phrase("in eval", fault="").strip(" :")
     try:
         module.eval()
         yield
     except FaultFound as found:
-        said = found.fault.startswith("In eval mode")
-        text = found.fault if said else f"In eval mode: {found.fault}"
-        raise FaultFound(text, found.hint) from None
+        if not found.fault.startswith(said):
+            found.fault = phrase("in eval", fault=found.fault)
+        raise
     finally:
         module.train()

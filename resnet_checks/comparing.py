@@ -1,4 +1,4 @@
-"""Tell values apart: equal or not, and which mixture of known values a result is."""
+"""Tell values apart: equal or not, and what is known to turn one value into another."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,18 +7,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from resnet_checks.observing import snapshot
-
-# Far above rounding, and far below what any of the faults changes.
+# Far above rounding in single precision, and far below what any of the faults changes.
 _TOLERANCE = 1e-4
+# Shorter types round more coarsely than that; one operation is off by half an eps at most.
+_ROUNDINGS = 4
 
-_ACTIVATIONS = {
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "ReLU": F.relu,
     "ReLU6": F.relu6,
     "leaky ReLU": F.leaky_relu,
     "ELU": F.elu,
+    "SELU": F.selu,
     "GELU": F.gelu,
+    "GELU, approximated by tanh": lambda x: F.gelu(x, approximate="tanh"),
     "SiLU": F.silu,
+    "Mish": F.mish,
+    "hard swish": F.hardswish,
+    "softplus": F.softplus,
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
 }
@@ -30,12 +35,26 @@ def random_values(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=generator, device="cpu")
 
 
-def equal(a: Tensor, b: Tensor) -> bool:
-    """Whether two tensors have one shape and, up to rounding, the same values."""
-    a, b = snapshot(a), snapshot(b)
+def tolerance(*tensors: Tensor) -> float:
+    """How far apart, relatively, equal values of these types may be."""
+    eps = [torch.finfo(t.dtype).eps for t in tensors if t.is_floating_point()]
+    return max([_TOLERANCE, *(_ROUNDINGS * value for value in eps if value > 1e-6)])
+
+
+def equal(a: Tensor, b: Tensor, within: float | None = None) -> bool:
+    """Whether two tensors have one shape and, up to rounding in their types, the same values."""
     if a.shape != b.shape:
         return False
-    return bool(((a - b).abs() <= _TOLERANCE * (1 + b.abs())).all())
+    limit = within or tolerance(a, b)
+    a, b = a.detach(), b.detach()
+    if a.dtype != b.dtype or a.device != b.device or a.element_size() < 4:
+        a, b = wide(a), wide(b)
+    return torch.allclose(a, b, rtol=limit, atol=limit)
+
+
+def wide(tensor: Tensor) -> Tensor:
+    """The values in double precision on the CPU."""
+    return tensor.detach().to("cpu", torch.float64)
 
 
 def activations() -> dict[str, Callable[[Tensor], Tensor]]:
@@ -45,85 +64,59 @@ def activations() -> dict[str, Callable[[Tensor], Tensor]]:
 
 def name_activation(result: Tensor, before: Tensor) -> str | None:
     """The name of the activation that turns `before` into `result`, if it is a known one."""
-    return next((n for n, f in _ACTIVATIONS.items() if equal(result, f(before))), None)
+    if result.shape != before.shape:
+        return None
+    known = (name for name, f in _ACTIVATIONS.items() if equal(result, f(before)))
+    return next(known, None) or _name_leak(result, before)
+
+
+def _name_leak(result: Tensor, before: Tensor) -> str | None:
+    """A leaky ReLU of any slope, or a PReLU: its slopes may be any, and one for each channel."""
+    result, before = wide(result), wide(before)
+    below = before < 0
+    if before.dim() < 2 or not below.any() or not equal(result[~below], before[~below]):
+        return None
+    channels = zip(result.movedim(1, 0), before.movedim(1, 0), strict=True)
+    slopes = [factor_of(r[b < 0], b[b < 0]) for r, b in channels if (b < 0).any()]
+    known = [slope for slope in slopes if slope is not None]
+    if len(known) < len(slopes) or all(abs(slope + 1) < 1e-3 for slope in known):
+        return None  # with a slope of −1 it is the absolute value
+    alike = max(known) - min(known) < 1e-3 and 0 < known[0] < 1
+    return f"leaky ReLU with slope {known[0]:.3g}" if alike else "PReLU"
 
 
 def name_pooling(result: Tensor, before: Tensor, step: int) -> str | None:
-    """The name of the pooling with stride `step` that turns `before` into `result`, if any."""
+    """The kind of pooling with stride `step`, average or max, that makes `result`, if any does."""
     for size, edge, ceil in ((step, 0, False), (step, 0, True), (3, 1, False), (1, 0, False)):
         options: dict[str, Any] = {"stride": step, "padding": edge, "ceil_mode": ceil}
         if equal(result, F.avg_pool2d(before, size, **options)):
-            return "average pooling"
+            return "average"
         if equal(result, F.max_pool2d(before, size, **options)):
-            return "max pooling"
+            return "max"
     return None
 
 
 def factor_of(result: Tensor, value: Tensor) -> float | None:
-    """The a of result = a·value, to three digits; None where there is none."""
-    result, value = snapshot(result), snapshot(value)
+    """The a of result = a·value; None where there is none."""
     if result.shape != value.shape or not value.any():
         return None
+    limit, result, value = tolerance(result, value), wide(result), wide(value)
     factor = float((result * value).sum() / (value * value).sum())
-    return _tidy(factor) if equal(result, factor * value) else None
+    return factor if equal(result, factor * value, limit) else None
 
 
 def mixture(result: Tensor, first: Tensor, second: Tensor) -> tuple[float, float] | None:
-    """The a and b of result = a·first + b·second, to three digits; None where there are none."""
-    parts = torch.stack([snapshot(first).flatten(), snapshot(second).flatten()], dim=1)
-    target = snapshot(result).flatten()
-    a, b = torch.linalg.lstsq(parts, target[:, None]).solution.flatten().tolist()
-    if not equal(a * parts[:, 0] + b * parts[:, 1], target):
-        return None
-    return _tidy(a), _tidy(b)
+    """The a and b of result = a·first + b·second; None where there are none."""
+    limit = tolerance(result, first, second)
+    parts = torch.stack([wide(first).flatten(), wide(second).flatten()], dim=1)
+    target = wide(result).flatten()
+    factors = torch.linalg.lstsq(parts, target[:, None]).solution.flatten()
+    a, b = (value if abs(value) > limit else 0.0 for value in factors.tolist())
+    return (a, b) if equal(a * parts[:, 0] + b * parts[:, 1], target, limit) else None
 
 
-def sum_fault(
-    a: float, b: float, branch: str = "F(x)", shortcut: str = "x", whole: str = "{}"
-) -> str | None:
-    """What is wrong with a·branch + b·shortcut, or None where both are counted once.
-
-    `whole` says what happens to the sum, such as "ReLU({})".
-    """
-    total = whole.format(_describe_sum(a, b, branch, shortcut))
-    if (a, b) == (1, 1):
-        return None
-    if (a, b) == (0, 0):
-        return "The result is zero everywhere."
-    if b == 0:
-        return f"The addition is missing: the result is {total} alone."
-    if a == 0:
-        return f"The branch has no part in the result, which is {total} alone."
-    if min(a, b) < 0:
-        return f"A sign is wrong: the result is {total}."
-    if (a, b) == (1, 2):
-        return f"The shortcut is counted twice: the result is {total}."
-    if (a, b) == (2, 1):
-        return f"The branch is counted twice: the result is {total}."
-    return f"The sum is weighted: the result is {total}."
-
-
-def _describe_sum(a: float, b: float, branch: str, shortcut: str) -> str:
-    """`2·F(x) − x` and the like; a term with a positive factor comes first."""
-    terms = [(factor, name) for factor, name in ((a, branch), (b, shortcut)) if factor]
-    terms.sort(key=lambda term: term[0] < 0)
-    text = ""
-    for factor, name in terms:
-        sign = "−" if factor < 0 else "+"
-        size = "" if abs(factor) == 1 else f"{abs(factor):g}·"
-        lead = f" {sign} " if text else sign.replace("+", "")
-        text += f"{lead}{size}{name}"
-    return text or "0"
-
-
-def describe_difference(result: Tensor, expected: Tensor) -> str:
-    """How far apart two tensors of one shape are, and where."""
-    gap = (snapshot(result) - snapshot(expected)).abs()
+def describe_difference(result: Tensor, expected: Tensor) -> tuple[str, str]:
+    """How far apart two tensors of one shape are at most, and the index of that place."""
+    gap = (wide(result) - wide(expected)).abs()
     place = [int(i) for i in torch.unravel_index(gap.argmax(), gap.shape)]
-    at = f" at index {place}" if place else ""
-    return f"the largest difference is {gap.max().item():.1g}{at}"
-
-
-def _tidy(factor: float) -> float:
-    """Round to three digits, so that 0.9999 reads 1 and 2e-5 reads 0."""
-    return round(factor, 3) + 0.0  # + 0.0 turns -0.0 into 0.0
+    return f"{gap.max().item():.1g}", str(place) if place else ""

@@ -1,6 +1,5 @@
 """What does a shortcut without layers put out: x itself, or option A of it, or something else?"""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
@@ -13,86 +12,67 @@ from resnet_checks.comparing import (
     name_activation,
     name_pooling,
 )
-from resnet_checks.parts import Case, Parts
+from resnet_checks.phrases import fault, phrase
 from resnet_checks.projection import padded
 from resnet_checks.report import FaultFound
+from resnet_checks.roles import Case, Roles
+from resnet_checks.wording import gap_in_words, tidy
 
 
-def check_plain(module: nn.Module, parts: Parts, option: str) -> int:
-    """x itself, or option A of it, without layers. Returns how many zero channels come first."""
-    _check_no_layers(module, parts, option)
-    values = padded(parts.run.x, parts.case)
-    place = next((n for n, v in enumerate(values) if equal(parts.run.output, v)), None)
-    if place is None:
-        raise name_plain(parts)
-    return place
-
-
-def _check_no_layers(module: nn.Module, parts: Parts, option: str) -> None:
-    right = "Here the shortcut is x itself."
-    if parts.case.changes_shape:
-        right = "Option A takes every second value of x and pads with zeros."
-    if parts.shortcut:
-        agree = option == "B" or not parts.case.changes_shape
-        other = "A projection everywhere is option C." if agree else "A projection is option B."
-        raise FaultFound(f"The shortcut holds a convolution. {other} {right}")
-    if parts.run.norms:
-        raise FaultFound(f"The shortcut holds a {parts.run.norms[0].kind}. {right}")
+def check_plain(module: nn.Module, roles: Roles, option: str) -> None:
+    """x itself, or option A of it, without layers."""
+    right = phrase("right A" if roles.case.changes_shape else "right x")
+    if roles.shortcut:
+        agree = option == "B" or not roles.case.changes_shape
+        raise fault("holds projection C" if agree else "holds projection B", rest=right)
+    if roles.run.norms:
+        raise fault("holds norm", kind=phrase(roles.run.norms[0].kind), rest=right)
     if names := [name for name, _ in module.named_parameters()]:
-        raise FaultFound(
-            f"The shortcut has a parameter, `{names[0]}`. It should have none. {right}"
-        )
+        raise fault("holds parameter", name=names[0], rest=right)
+    if not any(equal(roles.run.output, value) for value in padded(roles.run.x, roles.case)):
+        raise name_plain(roles)
 
 
-def name_plain(parts: Parts) -> FaultFound:
+def name_plain(roles: Roles) -> FaultFound:
     """The fault of a result that is neither x itself nor option A of it."""
-    result, x, case = parts.run.output, parts.run.x, parts.case
+    result, x, case = roles.run.output, roles.run.x, roles.case
     if result.shape != case.output_shape:
-        return _name_shape(result, x, case)
+        shapes = {"found": tuple(result.shape), "right": case.output_shape}
+        return fault(_shape_fault(result, x, case), **shapes)
     if not result.any():
-        return FaultFound("The shortcut puts out zeros alone: x is lost.")
-    known = next(_known_faults(result, x, case), None)
-    if known is None:
-        right = "option A of x" if case.changes_shape else "x"
-        gap = describe_difference(result, padded(x, case)[-1])
-        known = f"What comes out is not {right}: {gap}."
-    return FaultFound(known)
-
-
-def _name_shape(result: Tensor, x: Tensor, case: Case) -> FaultFound:
-    fault = f"The output has the shape {tuple(result.shape)}, not {case.output_shape}."
-    if equal(result, x):
-        return FaultFound(f"{fault} x comes out as it went in.")
-    if equal(result, x[:, :, :: case.stride, :: case.stride]):
-        return FaultFound(f"{fault} The new channels are missing.", "Pad them with zeros: F.pad.")
-    if any(equal(result, value) for value in padded(x, replace(case, stride=1))):
-        return FaultFound(
-            f"{fault} The channels are padded, but the stride is forgotten.",
-            "Take every second value: x[:, :, ::stride, ::stride].",
-        )
-    return FaultFound(fault)
-
-
-def _known_faults(result: Tensor, x: Tensor, case: Case) -> Iterator[str]:
-    """What is known to turn x into the result, in words."""
-    values, small = padded(x, case), x[:, :, :: case.stride, :: case.stride]
-    for place, value in enumerate(values):
+        return fault("zeros alone")
+    right = padded(x, case)
+    for place, value in enumerate(right):
         if activation := name_activation(result, value):
-            yield f"{activation} is applied on the shortcut. The shortcut has no activation."
+            return fault("activation on shortcut", activation=activation)
         if factor := factor_of(result, value):
-            yield f"The shortcut is scaled: it puts out {factor:g}·x."
-        old = result[:, place : place + case.in_channels]
-        if equal(old, small) and len(values) > 1:
-            yield from _name_new_channels(result, small, place)
-        if case.stride > 1 and (pooling := name_pooling(old, x, case.stride)):
-            yield f"{pooling.capitalize()} shrinks x. Option A takes every second value of x."
-        if case.stride > 1 and equal(old, x[:, :, 1 :: case.stride, 1 :: case.stride]):
-            yield "Every second value is taken, but not from the first value on."
+            return fault("scaled", factor=f"{tidy(factor):g}", s="x")
+        if known := _wrong_values(result, x, case, place):
+            return fault(known)
+    gap = gap_in_words(describe_difference(result, right[-1]))
+    return fault("not option A" if case.changes_shape else "not x", gap=gap)
 
 
-def _name_new_channels(result: Tensor, small: Tensor, place: int) -> Iterator[str]:
-    new = torch.cat([result[:, :place], result[:, place + small.shape[1] :]], dim=1)
-    if all(any(equal(n, old) for old in small.unbind(1)) for n in new.unbind(1)):
-        yield "The new channels repeat the old ones. In option A they are zero."
-    elif new.any():
-        yield "The new channels are not zero. In option A they are."
+def _shape_fault(result: Tensor, x: Tensor, case: Case) -> str:
+    if equal(result, x):
+        return "shape of x"
+    if equal(result, x[:, :, :: case.stride, :: case.stride]):
+        return "no new channels"
+    unstrided = padded(x, replace(case, stride=1))
+    return "no stride A" if any(equal(result, value) for value in unstrided) else "shape"
+
+
+def _wrong_values(result: Tensor, x: Tensor, case: Case, place: int) -> str | None:
+    """The key of what is wrong where the old channels begin at `place`."""
+    old, small = result[:, place : place + case.in_channels], x[..., :: case.stride, :: case.stride]
+    if equal(old, small) and case.out_channels > case.in_channels:
+        new = torch.cat([result[:, :place], result[:, place + small.shape[1] :]], dim=1)
+        if all(any(equal(n, o) for o in small.unbind(1)) for n in new.unbind(1)):
+            return "repeated channels"
+        if new.any():
+            return "channels not zero"
+    if case.stride > 1 and (pooling := name_pooling(old, x, case.stride)):
+        return f"{pooling} pooled A"
+    if case.stride > 1 and equal(old, x[..., 1 :: case.stride, 1 :: case.stride]):
+        return "shifted A"
+    return None

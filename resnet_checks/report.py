@@ -17,12 +17,14 @@ class Report:
         passed_checks: the sentences that were found true, in order.
         fault: the first fault in plain words, or None.
         hint: where to look, or None.
+        words: what passed, fault and hint are called, in the language of the sentences.
     """
 
     subject: str
     passed_checks: tuple[str, ...]
     fault: str | None = None
     hint: str | None = None
+    words: tuple[str, str, str] = ("passed", "fault found", "Hint")
 
     @property
     def passed(self) -> bool:
@@ -32,12 +34,13 @@ class Report:
         return self.passed
 
     def __repr__(self) -> str:
-        lines = [f"{self.subject}: {'passed' if self.passed else 'fault found'}"]
+        passed, fault, hint = self.words
+        lines = [f"{self.subject}: {passed if self.passed else fault}"]
         lines += [f"  ✓ {sentence}" for sentence in self.passed_checks]
         if self.fault:
             lines.append(f"  ✗ {self.fault}")
         if self.hint:
-            lines.append(f"  Hint: {self.hint}")
+            lines.append(f"  {hint}: {self.hint}")
         return printable("\n".join(lines))
 
 
@@ -50,15 +53,17 @@ class FaultFound(Exception):
         self.hint = hint
 
 
-def write_report(subject: str, steps: Iterator[str]) -> Report:
+def write_report(
+    subject: str, steps: Iterator[str], words: tuple[str, str, str] = Report.words
+) -> Report:
     """Run a check's steps, each of which yields a true sentence, up to the first fault."""
     passed: list[str] = []
     try:
         for sentence in steps:
             passed.append(sentence)
     except FaultFound as found:
-        return Report(subject, tuple(passed), found.fault, found.hint)
-    return Report(subject, tuple(passed))
+        return Report(subject, tuple(passed), found.fault, found.hint, words)
+    return Report(subject, tuple(passed), words=words)
 
 
 def require_maker(make: object, call: str) -> None:

@@ -13,45 +13,37 @@ import torch
 from torch import Tensor, nn
 
 from resnet_checks.comparing import random_values
+from resnet_checks.limits import WRONG_CODE, limited
+from resnet_checks.phrases import fault, phrase
 from resnet_checks.report import FaultFound
 
 _OTHERS_CODE = (os.path.dirname(torch.__file__), os.path.dirname(__file__))
 
-# What a message contains, and what its reader should look at.
+# What a message contains, and the key of what its reader should look at.
 _HINTS = {
-    "before Module.__init__() call": "Call super().__init__() first in the constructor.",
-    'is missing the required "forward" function': (
-        "Give the class a method named forward, at the same indentation as __init__."
-    ),
-    "'module' object is not callable": (
-        "An imported module is called there. F is torch.nn.functional: call the branch instead."
-    ),
-    "modified by an inplace operation": (
-        "Look for inplace=True and for += on a value that an earlier layer still needs."
-    ),
-    "channels, but got": "The in_channels of a convolution do not fit what it reads.",
-    "running_mean should contain": "The channels of a batch norm do not fit what it reads.",
-    "Output size is too small": (
-        "Average over all positions, however many: nn.AdaptiveAvgPool2d(1), or mean(dim=(2, 3))."
-    ),
-    "must match the size of tensor": "Two tensors are added whose shapes do not agree.",
-    "backward through the graph a second time": (
-        "Compute the loss anew in each step, and look for values that are kept between steps."
-    ),
-    "does not require grad": (
-        "Look for no_grad, detach, .data or .item() between the model and backward()."
-    ),
-    "to be on the same device": (
-        "The check's model is on the CPU. Take the device from the model: "
-        "next(model.parameters()).device."
-    ),
+    "before Module.__init__() call": "hint super",
+    'is missing the required "forward" function': "hint forward",
+    "'module' object is not callable": "hint module called",
+    "modified by an inplace operation": "hint in place",
+    "channels, but got": "hint channels",
+    "running_mean should contain": "hint norm channels",
+    "input (got 4D input)": "hint norm dimensions",
+    "Output size is too small": "hint pooling",
+    "must match the size of tensor": "hint sizes",
+    "backward through the graph a second time": "hint graph kept",
+    "does not require grad": "hint no graph",
+    "to be on the same device": "hint device",
 }
 
 
 @contextmanager
 def isolated() -> Iterator[None]:
     """One thread, gradients on, seeded random numbers, float32, no prints; then all as before."""
-    threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
+    threads, dtype, device = (
+        torch.get_num_threads(),
+        torch.get_default_dtype(),
+        torch.get_default_device(),
+    )
     # The reader's code runs many times; its prints and progress bars would bury the report.
     out, err = io.StringIO(), io.StringIO()
     try:
@@ -62,6 +54,7 @@ def isolated() -> Iterator[None]:
             torch.random.fork_rng(),
             torch.inference_mode(False),
             torch.enable_grad(),
+            torch.autocast("cpu", enabled=False),
             redirect_stdout(out),
             redirect_stderr(err),
         ):
@@ -70,6 +63,8 @@ def isolated() -> Iterator[None]:
     finally:
         torch.set_num_threads(threads)
         torch.set_default_dtype(dtype)
+        if torch.get_default_device() != device:
+            torch.set_default_device(device)
 
 
 @contextmanager
@@ -107,39 +102,66 @@ def like_parameters(values: Tensor, module: nn.Module) -> Tensor:
     return values.to(parameter.device, parameter.dtype)
 
 
-def attempt(action: str, run: Callable[[], Any], hint: str | None = None) -> Any:
+def attempt(
+    action: str, run: Callable[[], Any], hint: str | None = None, seconds: float | None = None
+) -> Any:
     """The result of `run()`. What it raises becomes a fault that begins with `action`.
 
     The hint is for a call that did not reach the reader's code, such as one with wrong arguments.
     """
+    with limited(action, seconds):
+        try:
+            return run()
+        except FaultFound:
+            raise
+        except WRONG_CODE as error:
+            raise describe_error(action, error, hint) from None
+
+
+def failed(module: Callable, x: Tensor, error: BaseException, action: str) -> FaultFound:
+    """The fault of a run that raised; where only gradients are in its way, it says so."""
+    with torch.no_grad():
+        try:
+            module(x.clone())
+        except WRONG_CODE:
+            return describe_error(action, error)
+    return describe_error(phrase("training step"), error)
+
+
+def describe_error(action: str, error: BaseException, hint: str | None = None) -> FaultFound:
+    """The fault of an exception of the reader's code, in words that are the same everywhere."""
+    place, message = _place(error), message_of(error)
+    known = (phrase(key) for part, key in _HINTS.items() if part in message)
+    return fault(
+        "raises",
+        action=action,
+        kind=type(error).__name__,
+        message=_shortened(message),
+        place=place,
+        hint=next(known, None if place else hint),
+    )
+
+
+def message_of(error: BaseException) -> str:
+    """What the exception says, also where its own str() fails."""
     try:
-        return run()
-    except Exception as error:
-        raise FaultFound(*describe_error(action, error, hint)) from None
+        return str(error)
+    except Exception:  # the reader's own exception may be wrong too
+        return phrase("unreadable message")
 
 
-def describe_error(
-    action: str, error: Exception, hint: str | None = None
-) -> tuple[str, str | None]:
-    """Fault and hint for an exception of the reader's code, the same on every machine."""
-    place = _place(error)
-    fault = f"{action} raises {type(error).__name__}: {_message(error)}{place}."
-    known = (text for part, text in _HINTS.items() if part in str(error))
-    return fault, next(known, None if place else hint)
-
-
-def _message(error: Exception) -> str:
+def _shortened(message: str) -> str:
     """The first line of the message, without addresses in memory, and not too long."""
-    lines = re.sub(r" at 0x[0-9a-fA-F]+", "", str(error)).strip().splitlines()
-    line = lines[0].rstrip(". ") if lines else "no message"
+    lines = re.sub(r" at 0x[0-9a-fA-F]+", "", message).strip().splitlines()
+    line = lines[0].rstrip(". ") if lines else phrase("no message")
     return line if len(line) <= 250 else line[:250] + " ..."
 
 
-def _place(error: Exception) -> str:
+def _place(error: BaseException) -> str:
     """The last line of the reader's own code that the exception came through."""
     for frame, number in reversed(list(traceback.walk_tb(error.__traceback__))):
         path = frame.f_code.co_filename
         if not path.startswith(_OTHERS_CODE):
             line = linecache.getline(path, number, frame.f_globals).strip()
-            return f" (in {frame.f_code.co_name}" + (f", at `{line}`)" if line else ")")
+            return phrase("in line" if line else "in", name=frame.f_code.co_name, line=line)
     return ""

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from resnet_checks.block import ARGUMENTS, cases, naming
+from resnet_checks.block import ARGUMENTS, cases, within
+from resnet_checks.blueprints import SHORTCUTS
 from resnet_checks.building import check_repeatable, in_eval_mode, prepared, run_once
 from resnet_checks.comparing import (
     describe_difference,
@@ -16,23 +17,22 @@ from resnet_checks.comparing import (
     random_values,
 )
 from resnet_checks.identity import check_plain, name_plain
+from resnet_checks.joints import check_modes, check_reads
 from resnet_checks.observing import Run
-from resnet_checks.parts import SHORTCUT_ALONE, Case, Parts
-from resnet_checks.projection import check_projection, check_projection_shape, padded
+from resnet_checks.phrases import fault, phrase
+from resnet_checks.projection import check_projection, check_projection_settings, padded
 from resnet_checks.report import FaultFound, Report, require_maker, write_report
-from resnet_checks.running import attempt, like_parameters
+from resnet_checks.roles import Case, Roles
+from resnet_checks.running import like_parameters
 from resnet_checks.training import (
+    check_gradient,
     check_parameters,
     check_registered,
-    compare_gradients,
-    formula,
-    gradient_at,
+    check_statistics,
 )
-from resnet_checks.wiring import check_modes, check_projection_start
+from resnet_checks.wording import gap_in_words, tidy
 
 __all__ = ["shortcut"]
-
-_OPTIONS = ("A", "B", "C")
 
 
 def shortcut(make: Callable, option: str = "B") -> Report:
@@ -53,137 +53,104 @@ def shortcut(make: Callable, option: str = "B") -> Report:
         ValueError: the option is unknown.
     """
     require_maker(make, f"make({ARGUMENTS})")
-    if option not in _OPTIONS:
-        raise ValueError(f"option must be one of {', '.join(_OPTIONS)}, got {option!r}")
+    if option not in list(SHORTCUTS):  # a list, so that what cannot be hashed is refused too
+        raise ValueError(f"option must be one of {', '.join(SHORTCUTS)}, got {option!r}")
     return write_report(f"Shortcut, option {option}", _steps(make, option))
 
 
 def _steps(make: Callable, option: str) -> Iterator[str]:
-    for case in cases(SHORTCUT_ALONE, 4, 8):
-        projects = option == "C" or (option == "B" and case.changes_shape)
-        try:
-            yield f"{case.name}: {_check_case(make, case, option, projects)}"
-        except FaultFound as found:
-            raise naming(case, found) from None
+    for case in cases(SHORTCUTS[option]):
+        with within(case.name):
+            found = _check_case(make, case, option)
+        yield f"{case.name}: {found}"
 
 
-def _check_case(make: Callable, case: Case, option: str, projects: bool) -> str:
-    nothing = "Where nothing is to be done, return nn.Identity()."
+def _check_case(make: Callable, case: Case, option: str) -> str:
+    nothing = phrase("hint identity")
     with prepared(make, ARGUMENTS, case.arguments, case.input_shape, nothing) as (module, x):
 
-        def check(case: Case, x: Tensor, training: bool = True) -> tuple[Parts, int]:
-            run = run_once(module, x, case.output_shape, lambda run: _explain(run, case, projects))
-            parts = Parts(run, case)
-            _check_kept(run)
-            if projects:
-                _check_projected(module, parts, training)
-                return parts, 0
-            return parts, check_plain(module, parts, option)
+        def check(case: Case, x: Tensor, training: bool = True) -> Roles:
+            run = run_once(module, x, case.output_shape, lambda run: _explain(run, case))
+            if training:
+                check_repeatable(module, x, run, "shortcut")
+            roles = Roles(run, case)
+            if not equal(run.x_after, run.x):
+                raise fault("overwritten shortcut")
+            if case.projects:
+                _check_projected(module, roles, training)
+            else:
+                check_plain(module, roles, option)
+            return roles
 
-        check_repeatable(module, x, "shortcut")
-        parts, place = check(case, x)
+        roles = check(case, x)
         with in_eval_mode(module):
             check(case, x, training=False)
-        _check_gradient(module, parts, x, place)
+        place = _place(roles)
+        check_gradient(roles, None if case.projects else lambda x: padded(x, case)[place])
         odd = replace(case, height=7, width=5)
         check(odd, like_parameters(random_values(*odd.input_shape), module))
-        number = check_parameters(module, parts.run, "shortcut")
-    return _describe(case, projects, place, number)
+        number = check_parameters(module, roles.run, "shortcut")
+    return _describe(case, place, number)
 
 
-def _describe(case: Case, projects: bool, place: int, number: int) -> str:
-    if projects:
-        step = f" with stride {case.stride}" if case.stride > 1 else ""
-        return f"a 1×1 convolution{step} and a batch norm, {number} parameters, all of them used"
-    text = "every second value of x" if case.stride > 1 else "x itself"
+def _place(roles: Roles) -> int:
+    """How many channels of zeros come first."""
+    values = enumerate(padded(roles.run.x, roles.case))
+    return next((n for n, value in values if equal(roles.run.output, value)), 0)
+
+
+def _describe(case: Case, place: int, number: int) -> str:
+    keys = ("1", "strided")
+    if case.projects:
+        return phrase(f"projected {keys[case.stride > 1]}", stride=case.stride, number=number)
+    text = phrase(f"plain {keys[case.stride > 1]}")
     if new := case.out_channels - case.in_channels:
-        side = {0: "behind the old ones", new: "before the old ones"}.get(place, "on both sides")
-        text += f", {new} channels of zeros {side}"
-    return f"{text}, no parameters"
+        side = {0: "behind", new: "before"}.get(place, "on both sides")
+        text += phrase("zeros", number=new, side=phrase(f"zeros {side}"))
+    return text + phrase("no parameters")
 
 
-def _explain(run: Run, case: Case, projects: bool) -> None:
+def _explain(run: Run, case: Case) -> None:
     """Raise the fault that made a run fail, or gave it the wrong shape, if it is known."""
-    parts = Parts(run, case)
+    roles = Roles(run, case)
     if run.error is not None:
-        if projects and len(parts.shortcut) == 1:
-            check_projection_shape(parts)
-    elif not projects:
-        if not parts.shortcut:
-            raise name_plain(parts)
-    elif parts.shortcut:
-        check_projection(parts)
+        if case.projects and len(roles.shortcut) == 1:
+            check_projection_settings(roles)
+    elif not case.projects:
+        if not roles.shortcut:
+            raise name_plain(roles)
+    elif roles.shortcut:
+        check_projection(roles)
     else:
-        raise _no_projection(parts)
+        raise _no_projection(roles)
 
 
-def _check_kept(run: Run) -> None:
-    if not equal(run.x_after, run.x):
-        raise FaultFound(
-            "The shortcut overwrites its input x, which the branch reads too.",
-            "Look for inplace=True, or a function that ends in _, on x itself.",
-        )
-
-
-def _no_projection(parts: Parts) -> FaultFound:
-    run, case = parts.run, parts.case
+def _no_projection(roles: Roles) -> FaultFound:
+    run, case = roles.run, roles.case
+    shapes = {"found": case.input_shape, "right": case.output_shape}
     if not case.changes_shape:
-        return FaultFound(
-            "There is no projection, though option C has one in every block, also where the "
-            "shapes agree."
-        )
+        return fault("no projection C")
     if any(equal(run.output, value) for value in padded(run.x, case)):
-        return FaultFound(
-            "There is no projection. What comes out is option A: every second value of x, and "
-            "zeros for the new channels."
-        )
-    fault = "There is no projection: no convolution was seen."
-    if equal(run.output, run.x):
-        fault = "There is no projection: x comes out as it went in."
-    return FaultFound(
-        f"{fault} x has the shape {case.input_shape}, and F(x) has {case.output_shape}.",
-        "A projection is a 1×1 convolution with the stride, then a batch norm. It belongs where "
-        "the channels or the stride change.",
-    )
+        return fault("no projection A")
+    return fault("no projection x" if equal(run.output, run.x) else "no projection seen", **shapes)
 
 
-def _check_projected(module: nn.Module, parts: Parts, training: bool) -> None:
-    if not parts.shortcut:
-        raise _no_projection(parts)
-    check_projection(parts)
-    check_projection_start(parts)
-    check_registered(module, parts)
-    check_modes(parts, training)
-    if len(parts.run.norms) > 1:
-        raise FaultFound("There is one norm too many. A projection has one, behind it.")
-    result, right = parts.run.output, parts.shortcut_output
-    if not equal(result, right):
-        raise FaultFound(_name_projected(parts, result, right))
-
-
-def _name_projected(parts: Parts, result: Tensor, right: Tensor) -> str:
+def _check_projected(module: nn.Module, roles: Roles, training: bool) -> None:
+    if not roles.shortcut:
+        raise _no_projection(roles)
+    check_projection(roles)
+    check_reads(roles)
+    check_registered(module, roles)
+    check_modes(roles, training)
+    check_statistics(module, roles, training)
+    result, right, x = roles.run.output, roles.shortcut_output, roles.run.x
+    if equal(result, right):
+        return
     if activation := name_activation(result, right):
-        return (
-            f"{activation} follows the batch norm. The shortcut has no activation: the last ReLU "
-            "of a block comes after the addition."
-        )
-    fits = parts.run.x.shape == right.shape
-    factors = mixture(result, right, parts.run.x) if fits else None
+        raise fault("activation after", activation=activation)
+    factors = mixture(result, right, x) if x.shape == right.shape else None
     if factors and factors[1]:
-        return "x itself is added too. The shortcut only projects; the block adds."
+        raise fault("x added too")
     if factor := factor_of(result, right):
-        return f"The shortcut is scaled: it puts out {factor:g}·projection(x)."
-    gap = describe_difference(result, right)
-    return f"The shortcut puts out something else than the batch norm does: {gap}."
-
-
-def _check_gradient(module: nn.Module, parts: Parts, x: Tensor, place: int) -> None:
-    def plain(x: Tensor) -> Tensor:
-        return padded(x, parts.case)[place]
-
-    right = formula(parts)[1] if parts.shortcut else plain
-    found, expected = (
-        attempt("A training step", lambda f=f: gradient_at(f, x, parts.case.output_shape))
-        for f in (module, right)
-    )
-    compare_gradients(found, expected)
+        raise fault("scaled", factor=f"{tidy(factor):g}", s=phrase("projected x"))
+    raise fault("other than norm", gap=gap_in_words(describe_difference(result, right)))

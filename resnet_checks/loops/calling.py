@@ -1,7 +1,7 @@
 """What holds for every call of the reader's function: it ran, and it used the model rightly."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from numbers import Real
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from resnet_checks.comparing import equal
 from resnet_checks.loops.events import Backward, Forward, OtherStep, Step, Trace
 from resnet_checks.report import FaultFound
-from resnet_checks.running import attempt, describe_error, isolated
+from resnet_checks.running import attempt, describe_error, isolated, message_of
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 
@@ -24,7 +24,9 @@ _NO_GRADIENTS = "Look for no_grad, inference_mode and set_grad_enabled."
 @contextmanager
 def surroundings() -> Iterator[None]:
     """As `isolated`, and new tensors on the CPU."""
-    with isolated(), torch.device("cpu"):
+    # Without need no device is set: a step that sets the default would take this one away.
+    is_cpu = torch.get_default_device().type == "cpu"
+    with isolated(), nullcontext() if is_cpu else torch.device("cpu"):
         yield
 
 
@@ -34,9 +36,9 @@ def check_error(trace: Trace, call: str, where: str = "") -> None:
         return
     passes = trace.of_kind(Forward)
     # A pass that ended in an error has no scores, so nothing is known of its gradients.
-    if "does not require grad" in str(trace.error) and passes and not passes[-1].tracked:
+    if "does not require grad" in message_of(trace.error) and passes and not passes[-1].tracked:
         raise _untracked()
-    raise FaultFound(*describe_error(f"{call}{where}", trace.error, f"It is called as {call}."))
+    raise describe_error(f"{call}{where}", trace.error, f"It is called as {call}.")
 
 
 def check_order(trace: Trace) -> None:

@@ -12,9 +12,11 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 from torch.overrides import TorchFunctionMode
 
+from resnet_checks.limits import WRONG_CODE, limited
 from resnet_checks.loops.events import Backward, Event, Forward, OtherStep, State, Step, Trace
 from resnet_checks.loops.probe import Probe
 from resnet_checks.observing import snapshot
+from resnet_checks.phrases import phrase
 
 
 @dataclass(eq=False)
@@ -110,11 +112,11 @@ class Recorder(TorchFunctionMode):
         copies = [(images.clone(), labels.clone()) for images, labels in batches]
         self.events, before = [], self.state()
         result, error = None, None
-        with torch.enable_grad():
+        with torch.enable_grad(), limited(phrase("call")):
             try:
                 with self:
                     result = function(*args)
-            except (Exception, SystemExit) as raised:
+            except WRONG_CODE as raised:
                 error = raised
             off = not torch.is_grad_enabled()
         altered = not all(map(_same, batches, copies))

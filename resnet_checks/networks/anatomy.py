@@ -1,14 +1,28 @@
 """Find the parts of a whole network in what was observed: stem, blocks, classifier."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
+from resnet_checks.blueprints import BASIC, BOTTLENECK, STEM, Blueprint, bottleneck_of
 from resnet_checks.observing import CONVOLUTION, LINEAR, Call, Run
-from resnet_checks.parts import Case, Layout, Parts, absorb_padding, kernel
+from resnet_checks.roles import Case, Roles, absorb_padding, kernel
 
-WIDTHS = (64, 128, 256, 512)
-_STEM = Layout("stem", (7,))
 _AT_STEM = -1
+
+_WIDE = bottleneck_of(1 / 2)
+# The blocks of each stage, and what they are. He et al. 2015, Table 1; Xie et al. 2017, Table 1;
+# Zagoruyko and Komodakis 2016, as torchvision has them.
+NETWORKS = {
+    "resnet18": ((2, 2, 2, 2), BASIC),
+    "resnet34": ((3, 4, 6, 3), BASIC),
+    "resnet50": ((3, 4, 6, 3), BOTTLENECK),
+    "resnet101": ((3, 4, 23, 3), BOTTLENECK),
+    "resnet152": ((3, 8, 36, 3), BOTTLENECK),
+    "resnext50_32x4d": ((3, 4, 6, 3), bottleneck_of(1 / 2, groups=32)),
+    "resnext101_32x8d": ((3, 4, 23, 3), bottleneck_of(1, groups=32)),
+    "wide_resnet50_2": ((3, 4, 6, 3), _WIDE),
+    "wide_resnet101_2": ((3, 4, 23, 3), _WIDE),
+}
 
 
 @dataclass(frozen=True)
@@ -16,6 +30,7 @@ class Plan:
     """What the network should be, and the images it is tried on."""
 
     blocks: tuple[int, ...]
+    blueprint: Blueprint = BASIC
     num_classes: int = 7  # a number that nobody writes down for lack of an argument
     batch: int = 2
     height: int = 64
@@ -30,22 +45,32 @@ class Plan:
         return self.batch, self.num_classes
 
     @property
+    def widths(self) -> tuple[int, ...]:
+        """Channels that the blocks of each stage put out."""
+        expansion = 4 if len(self.blueprint.convolutions) == 3 else 1
+        return tuple(expansion * width for width in (64, 128, 256, 512))
+
+    @property
+    def depth(self) -> int:
+        """Convolutions on the main path."""
+        return 1 + len(self.blueprint.convolutions) * len(self.cases)
+
+    @property
     def stem(self) -> Case:
         size = {"batch": self.batch, "height": self.height, "width": self.width}
-        return Case(3, 64, 2, "stem", _STEM, **size)
+        return Case(3, 64, 2, "stem", STEM, **size)
 
     @cached_property
     def cases(self) -> list[Case]:
         """What each block should be, in order."""
         cases, before = [], (self.batch, 64, self.height // 4, self.width // 4)
-        for stage, (width, number) in enumerate(zip(WIDTHS, self.blocks, strict=True), 1):
+        for stage, (width, number) in enumerate(zip(self.widths, self.blocks, strict=True), 1):
             for block in range(1, number + 1):
                 batch, channels, high, wide = before
                 size = {"batch": batch, "height": high, "width": wide}
-                step = 2 if stage > 1 and block == 1 else 1
-                case = Case(channels, width, step, f"stage {stage}, block {block}", **size)
-                cases.append(case)
-                before = case.output_shape
+                step, name = 2 if stage > 1 and block == 1 else 1, f"stage {stage}, block {block}"
+                cases.append(Case(channels, width, step, name, self.blueprint, **size))
+                before = cases[-1].output_shape
         return cases
 
 
@@ -53,13 +78,15 @@ class Anatomy:
     """The parts of a network in one run. Roles follow from the flow of data, not from names.
 
     The main path is the longest chain of convolutions, each of which depends on the one before.
-    Its first is the stem, and two each make a block. A convolution beside that path belongs to the
-    block whose input it depends on, and a norm to the block of the last convolution before it.
+    Its first is the stem, and as many as the blueprint has each make a block. A convolution beside
+    that path belongs to the block whose input it depends on, and a norm to the block of the last
+    convolution before it.
     """
 
     def __init__(self, run: Run, plan: Plan):
         self.run = run
         self.plan = plan
+        self.each = len(plan.blueprint.convolutions)
         self.convolutions = run.of_kind(CONVOLUTION)
         for call in self.convolutions:
             absorb_padding(call)
@@ -69,10 +96,11 @@ class Anatomy:
     @cached_property
     def _owners(self) -> dict[int, int]:
         """The number of each convolution's block, by the number of its call."""
-        owners = {call.number: (i - 1) // 2 for i, call in enumerate(self.main)}
+        owners = {call.number: (i - 1) // self.each for i, call in enumerate(self.main)}
         main = set(owners)
         for call in self.convolutions:
-            owners.setdefault(call.number, max(_AT_STEM, (len(call.after & main) - 1) // 2))
+            place = (len(call.after & main) - 1) // self.each
+            owners.setdefault(call.number, max(_AT_STEM, place))
         return owners
 
     def owner(self, call: Call) -> int:
@@ -89,37 +117,41 @@ class Anatomy:
             return "the classifier"
         return "the stem" if number == _AT_STEM else self.plan.cases[number].name
 
-    def _within(self, number: int) -> list[Call]:
-        images = [call for call in self.run.calls if call.input.dim() == 4]
-        return [c for c in images if c.kind != LINEAR and self.owner(c) == number]
+    @cached_property
+    def _members(self) -> dict[int, list[Call]]:
+        """The layers of each block, but the classifier."""
+        members: dict[int, list[Call]] = {}
+        for call in self.run.calls:
+            if call.input.dim() == 4 and call.kind != LINEAR:
+                members.setdefault(self.owner(call), []).append(call)
+        return members
+
+    def _part(self, number: int, x, case: Case) -> Roles:
+        return Roles(Run(x, x, self._input_of(number + 1), None, self._members[number]), case)
 
     @cached_property
-    def stem(self) -> Parts:
-        image = self.run.x
-        run = Run(image, image, self._input_of(0), None, self._within(_AT_STEM))
-        return Parts(run, self.plan.stem)
+    def stem(self) -> Roles:
+        return self._part(_AT_STEM, self.run.x, self.plan.stem)
 
     @cached_property
-    def blocks(self) -> list[Parts]:
+    def blocks(self) -> list[Roles]:
         """The parts of each block that was seen, also of one whose run broke off.
 
         A block's output is what the next one reads. For the last block it is not known here.
         """
-        parts = []
-        for number, case in enumerate(self.plan.cases):
-            x = self._input_of(number)
-            if x is not None:
-                run = Run(x, x, self._input_of(number + 1), None, self._within(number))
-                parts.append(Parts(run, case))
-        return parts
+        numbered = enumerate(self.plan.cases)
+        seen = ((number, self._input_of(number), case) for number, case in numbered)
+        return [self._part(number, x, case) for number, x, case in seen if x is not None]
 
     def _input_of(self, number: int):
-        place = 1 + 2 * number
+        place = 1 + self.each * number
         return self.main[place].input if place < len(self.main) else None
 
     @property
-    def everything(self) -> list[Parts]:
-        return [self.stem, *self.blocks]
+    def everything(self) -> list[Roles]:
+        """The stem, whose convolution is the first one here, and the blocks."""
+        case = replace(self.plan.stem, blueprint=replace(STEM, label="name of convolution"))
+        return [Roles(self.stem.run, case), *self.blocks]
 
 
 def _longest_chain(calls: list[Call]) -> list[Call]:

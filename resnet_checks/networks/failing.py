@@ -1,13 +1,12 @@
 """Why does a whole network not run, or put out another shape?"""
 
-import re
-
+from resnet_checks.block import within
 from resnet_checks.networks.anatomy import Anatomy
-from resnet_checks.networks.stages import within
-from resnet_checks.networks.stem import check_stem_shape
-from resnet_checks.projection import check_projection_shape, explain_failure
+from resnet_checks.networks.stem import check_stem_settings
+from resnet_checks.observing import LINEAR
+from resnet_checks.projection import check_projection_settings, explain_failure
 from resnet_checks.report import FaultFound
-from resnet_checks.shapes import check_shapes
+from resnet_checks.settings import check_branch_settings
 
 
 def explain(anatomy: Anatomy) -> None:
@@ -15,31 +14,33 @@ def explain(anatomy: Anatomy) -> None:
     if anatomy.run.error is None:
         _explain_shape(anatomy)
     elif len(anatomy.main) == 1:
-        with within(anatomy.plan.stem):
-            check_stem_shape(anatomy.stem)
+        with within(anatomy.plan.stem.name):
+            check_stem_settings(anatomy.stem)
     elif anatomy.main:
-        _explain_error(anatomy, anatomy.run.error)
+        _explain_error(anatomy)
 
 
-def _explain_error(anatomy: Anatomy, error: Exception) -> None:
+def _explain_error(anatomy: Anatomy) -> None:
     *before, last = anatomy.blocks
     try:
-        for parts in before:
-            check_shapes(parts)
-            if parts.shortcut:
-                check_projection_shape(parts)
+        for roles in before:
+            check_branch_settings(roles)
+            if roles.shortcut:
+                check_projection_settings(roles)
     except FaultFound:
         return  # blocks that are built otherwise: nothing is known about where the run broke off
     if len(anatomy.blocks) == len(anatomy.plan.cases):
-        _explain_classifier(anatomy, str(error))
-    with within(last.case):
-        explain_failure(last, error)
+        _explain_classifier(anatomy)
+    last.run.error = anatomy.run.error
+    with within(last.case.name):
+        explain_failure(last)
 
 
-def _explain_classifier(anatomy: Anatomy, message: str) -> None:
-    if not (found := re.search(r"mat1 and mat2 .*\(\d+x(\d+) and (\d+)x\d+\)", message)):
+def _explain_classifier(anatomy: Anatomy) -> None:
+    failed = anatomy.run.failed
+    if failed is None or failed.kind != LINEAR:
         return
-    given, expected = map(int, found.groups())
+    given, expected = failed.input.shape[-1], failed.weight.shape[1]
     fault = f"The linear layer expects {expected} values per image and is given {given}"
     _, channels, high, wide = anatomy.main[-1].output.shape
     if given == channels * high * wide:

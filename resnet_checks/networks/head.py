@@ -6,8 +6,8 @@ from torch import Tensor
 
 from resnet_checks.comparing import equal, name_activation
 from resnet_checks.networks.anatomy import Anatomy
-from resnet_checks.parts import Parts
 from resnet_checks.report import FaultFound
+from resnet_checks.roles import Roles
 
 _AVERAGE = "Average over all positions: nn.AdaptiveAvgPool2d(1), or mean(dim=(2, 3))."
 
@@ -40,7 +40,7 @@ class Head:
         self.anatomy = anatomy
         self.pooling: str | None = None
 
-    def read_last(self, last: Parts) -> Tensor:
+    def read_last(self, last: Roles) -> Tensor:
         """What the last block puts out, as far as the classifier's input tells."""
         outputs = _possible_outputs(last)
         read = self.anatomy.linear[0].input if self.anatomy.linear else self.anatomy.run.output
@@ -85,10 +85,10 @@ class Head:
         return "The classifier does not read the mean of what the last block puts out."
 
 
-def _possible_outputs(last: Parts) -> list[Tensor]:
+def _possible_outputs(last: Roles) -> list[Tensor]:
     """The right output of the last block, then those that a fault would make of it."""
     f = last.branch_output
-    known = not last.shortcut or last.norm_after(last.shortcut[0])
+    known = not last.shortcut or "norm_projection" in last.calls
     s = last.shortcut_output if known else None
     if s is None or s.shape != f.shape:
         return [F.relu(f), f]

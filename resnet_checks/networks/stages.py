@@ -1,49 +1,30 @@
-"""Are there as many blocks as asked for, with their widths and sizes, and is each a basic block?"""
+"""Are there as many blocks as asked for, with their widths and sizes, and is each the right one?"""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch.nn.functional as F
 
-from resnet_checks.block import naming
+from resnet_checks.block import within
+from resnet_checks.blueprints import BOTTLENECK
 from resnet_checks.comparing import equal
-from resnet_checks.layers import check_branch
-from resnet_checks.networks.anatomy import WIDTHS, Anatomy
-from resnet_checks.parts import Case, Parts, kernel
+from resnet_checks.joints import check_joints
+from resnet_checks.networks.anatomy import NETWORKS, Anatomy
+from resnet_checks.phrases import phrase
 from resnet_checks.projection import check_shortcut
 from resnet_checks.report import FaultFound
-from resnet_checks.shapes import check_kernel
-from resnet_checks.wiring import check_wiring
-
-
-@contextmanager
-def within(case: Case) -> Iterator[None]:
-    """Say in which part of the network a fault was found."""
-    try:
-        yield
-    except FaultFound as found:
-        raise naming(case, found) from None
+from resnet_checks.roles import Roles, kernel
+from resnet_checks.settings import check_kernel, check_layers
 
 
 def check_number(anatomy: Anatomy) -> None:
     """The stem and two convolutions per block on the main path, each with weights of its own."""
-    found, right = len(anatomy.main), 1 + 2 * len(anatomy.plan.cases)
+    found, right = len(anatomy.main), anatomy.plan.depth
     if found == 0:
         raise FaultFound("No convolution was seen.", "Only nn.Conv2d and F.conv2d are seen.")
     if not anatomy.linear and kernel(anatomy.main[-1]) == (1, 1):
         raise FaultFound("The classifier is a 1×1 convolution. It should be a linear layer.")
-    narrow = sum(kernel(call) == (1, 1) for call in anatomy.main)
-    if narrow and found - narrow == right:
-        raise FaultFound(
-            f"The main path holds {found} convolutions, not {right}. {narrow} of them are 1×1, "
-            "like a projection: the branch reads what the projection puts out.",
-            "In a block, the branch and the projection both start at x. The results are added.",
-        )
     if found != right:
-        raise FaultFound(
-            f"The main path holds {found} convolutions, not {right}: the stem, and two in each of "
-            f"{len(anatomy.plan.cases)} blocks.{_where_number_differs(anatomy)}"
-        )
+        raise _wrong_number(anatomy)
     _check_not_shared(anatomy)
     for call in anatomy.convolutions:
         owner = anatomy.owner(call)
@@ -54,15 +35,52 @@ def check_number(anatomy: Anatomy) -> None:
             )
 
 
+def _wrong_number(anatomy: Anatomy) -> FaultFound:
+    found, right, each = len(anatomy.main), anatomy.plan.depth, anatomy.each
+    narrow = sum(kernel(call) == (1, 1) for call in anatomy.main)
+    projections = sum(case.changes_shape for case in anatomy.plan.cases)
+    if 0 < narrow <= projections and found - narrow == right and each == 2:
+        return FaultFound(
+            f"The main path holds {found} convolutions, not {right}. {narrow} of them are 1×1, "
+            "like a projection: the branch reads what the projection puts out.",
+            "In a block, the branch and the projection both start at x. The results are added.",
+        )
+    if name := _bottleneck_network(anatomy):
+        return FaultFound(
+            f"The main path holds {found} convolutions, 1×1, 3×3 and 1×1 in turn: these are "
+            "bottleneck blocks, not basic blocks.",
+            f'Ask for it by its name: checks.network(make, "{name}").',
+        )
+    return FaultFound(
+        f"The main path holds {found} convolutions, not {right}: the stem, and "
+        f"{phrase('numbers').split()[each]} in each of {len(anatomy.plan.cases)} blocks."
+        f"{_where_number_differs(anatomy)}"
+    )
+
+
+def _bottleneck_network(anatomy: Anatomy) -> str | None:
+    """The name of the network with bottleneck blocks that this looks like, if it is none of those.
+
+    Where names differ in widths alone, it is the first.
+    """
+    kernels = [kernel(call)[0] for call in anatomy.main[1:]]
+    if anatomy.each == 3 or kernels != [1, 3, 1] * (len(kernels) // 3):
+        return None
+    depth = len(anatomy.main)
+    fits = (n for n, plan in NETWORKS.items() if plan[1] is BOTTLENECK)
+    return next((name for name in fits if 1 + 3 * sum(NETWORKS[name][0]) == depth), None)
+
+
 def _where_number_differs(anatomy: Anatomy) -> str:
     """The first stage with a wrong number of convolutions, told by their widths."""
     widths = [call.weight.shape[0] for call in anatomy.main[1:]]
-    stages = zip(WIDTHS, anatomy.plan.blocks, strict=True)
-    for stage, (width, blocks) in enumerate(stages, 1):
-        if (number := widths.count(width)) != 2 * blocks:
+    right = [layer_width for case in anatomy.plan.cases for layer_width in case.widths]
+    for width in dict.fromkeys(right):
+        if (number := widths.count(width)) != right.count(width):
+            stage = next(c.name for c in anatomy.plan.cases if width in c.widths).split(",")[0]
             return (
-                f" Behind the stem, {number} of them put out {width} channels; in stage {stage} "
-                f"there should be {2 * blocks}."
+                f" Behind the stem, {number} of them put out {width} channels; in {stage} "
+                f"there should be {right.count(width)}."
             )
     return ""
 
@@ -83,15 +101,16 @@ def _check_not_shared(anatomy: Anatomy) -> None:
 
 def check_stages(anatomy: Anatomy) -> None:
     """Width of each stage, and height and width of what it puts out."""
-    for number, parts in enumerate(anatomy.blocks):
-        with within(parts.case):
-            for name, call in parts.named[: len(parts.branch)]:
-                check_kernel(name, call, 3)
-        channels, *size = anatomy.main[2 + 2 * number].output.shape[1:]
-        if channels != parts.case.out_channels:
-            with within(parts.case):
-                raise FaultFound(f"It puts out {channels} channels, not {parts.case.out_channels}.")
-        if tuple(size) != parts.case.output_shape[2:]:
+    for number, roles in enumerate(anatomy.blocks):
+        with within(roles.case.name):
+            layers = anatomy.plan.blueprint.convolutions.values()
+            for (name, call), layer in zip(roles.named, layers, strict=False):
+                check_kernel(name, call, layer)
+        channels, *size = anatomy.main[anatomy.each * (number + 1)].output.shape[1:]
+        if channels != roles.case.out_channels:
+            with within(roles.case.name):
+                raise FaultFound(f"It puts out {channels} channels, not {roles.case.out_channels}.")
+        if tuple(size) != roles.case.output_shape[2:]:
             raise _wrong_size(anatomy, number, size)
 
 
@@ -114,27 +133,27 @@ def _wrong_size(anatomy: Anatomy, number: int, size: list[int]) -> FaultFound:
 def check_blocks(anatomy: Anatomy, read_last: Callable) -> None:
     """Each block is a basic block, and its shortcut is there.
 
-    `read_last(parts)` finds out what the last block puts out; of the others the next block tells.
+    `read_last(roles)` finds out what the last block puts out; of the others the next block tells.
     """
-    for parts in anatomy.blocks:
-        with within(parts.case):
-            check_branch(parts)
-            if parts.run.output is None:
-                parts.run.output = read_last(parts)
-        if _is_plain(parts):
-            raise _no_shortcut(anatomy, parts)
-        with within(parts.case):
-            check_shortcut(parts)
-            check_wiring(parts)
+    for roles in anatomy.blocks:
+        with within(roles.case.name):
+            check_layers(roles)
+            if roles.run.output is None:
+                roles.run.output = read_last(roles)
+        if _is_plain(roles):
+            raise _no_shortcut(anatomy, roles)
+        with within(roles.case.name):
+            check_shortcut(roles)
+            check_joints(roles)
 
 
-def _is_plain(parts: Parts) -> bool:
-    if parts.run.output is None or not parts.branch or not parts.norm_after(parts.branch[-1]):
+def _is_plain(roles: Roles) -> bool:
+    if roles.run.output is None or roles.case.blueprint.branch not in roles.values:
         return False
-    return equal(parts.run.output, F.relu(parts.branch_output))
+    return equal(roles.run.output, F.relu(roles.branch_output))
 
 
-def _no_shortcut(anatomy: Anatomy, parts: Parts) -> FaultFound:
+def _no_shortcut(anatomy: Anatomy, roles: Roles) -> FaultFound:
     hint = "The block ends with ReLU(F(x) + x)."
     # The last block's output is known only after this check has come to it.
     if all(_is_plain(other) for other in anatomy.blocks[:-1]):
@@ -144,5 +163,5 @@ def _no_shortcut(anatomy: Anatomy, parts: Parts) -> FaultFound:
             hint,
         )
     return FaultFound(
-        f"There is no shortcut in {parts.case.name}: it puts out ReLU(F(x)) alone.", hint
+        f"There is no shortcut in {roles.case.name}: it puts out ReLU(F(x)) alone.", hint
     )

@@ -6,41 +6,40 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from resnet_checks.comparing import activations, equal
-from resnet_checks.layers import check_bias, check_norm
-from resnet_checks.parts import Parts, stride
 from resnet_checks.report import FaultFound
-from resnet_checks.shapes import check_kernel
+from resnet_checks.roles import Roles, stride
+from resnet_checks.settings import check_bias, check_kernel, check_norm
 
 _POOL = "The max pool has a 3×3 window, stride 2 and padding 1."
 
 
-def check_stem(parts: Parts) -> None:
+def check_stem(roles: Roles) -> None:
     """7×7 convolution with stride 2 and without bias, batch norm, ReLU, max pool."""
-    check_stem_shape(parts)
-    call = parts.branch[0]
-    check_bias("convolution", call)
-    check_norm(parts, "convolution", call)
-    if len(parts.run.norms) > 1:
+    check_stem_settings(roles)
+    call = roles.branch[0]
+    check_bias(roles, "first")
+    check_norm(roles, "norm_first")
+    if len(roles.run.norms) > 1:
         raise FaultFound(
             "A second norm stands before the first block's first convolution.",
             "A basic block begins with its convolution; the later pre-activation block does not.",
         )
-    if not equal(call.input, parts.run.x):
+    if not equal(call.input, roles.run.x):
         raise FaultFound("The convolution does not read the image as it came.")
-    read, norm = parts.run.output, parts.norm_after(call).output
+    read, norm = roles.run.output, roles.branch_output
     if not equal(read, F.max_pool2d(F.relu(norm), 3, 2, 1)):
         raise FaultFound(
             _name_stem(read, norm), f"After the batch norm come ReLU, max pool. {_POOL}"
         )
 
 
-def check_stem_shape(parts: Parts) -> None:
+def check_stem_settings(roles: Roles) -> None:
     """Kernel, padding, stride and width of the stem's convolution."""
-    call = parts.branch[0]
-    check_kernel("convolution", call, 7)
+    call = roles.branch[0]
+    check_kernel("convolution", call, roles.equations["first"])
     if (found := max(stride(call))) != 2:
         raise FaultFound(f"The convolution has stride {found}. It should have stride 2.")
-    if (width := call.weight.shape[0]) != parts.case.out_channels:
+    if (width := call.weight.shape[0]) != roles.case.out_channels:
         raise FaultFound(f"The convolution puts out {width} channels, not 64.")
 
 

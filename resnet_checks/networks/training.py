@@ -4,14 +4,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from resnet_checks.comparing import random_values
 from resnet_checks.networks.anatomy import Anatomy
 from resnet_checks.report import FaultFound
 from resnet_checks.running import attempt
-from resnet_checks.training import DETACHED, formula
+from resnet_checks.training import compute
+
+_DETACHED = "Look for detach, .data or no_grad."
 
 # Rounding grows on the way through a deep network, but stays far below this.
 _TOLERANCE = 1e-2
@@ -35,22 +36,18 @@ def check_gradient(module: nn.Module, anatomy: Anatomy, x: Tensor) -> None:
             return
         for cut, words in _cuts(anatomy):
             if fits(cut):
-                raise FaultFound(f"No gradient passes through {words}.", DETACHED)
+                raise FaultFound(f"No gradient passes through {words}.", _DETACHED)
         _check_arrives(module, anatomy, x)
-        raise FaultFound("The gradient is not that of the network's formula.", DETACHED)
+        raise FaultFound("The gradient is not that of the network's formula.", _DETACHED)
 
 
 def _network(anatomy: Anatomy, cut: set[tuple[str, int]]) -> Callable[[Tensor], Tensor]:
     """The network put together from the reader's own layers, with some ways cut for gradients."""
 
     def forward(x: Tensor) -> Tensor:
-        x = F.max_pool2d(F.relu(formula(anatomy.stem)[0](x)), 3, 2, 1)
-        for number, parts in enumerate(anatomy.blocks):
-            branch, shortcut = formula(parts)
-            f, s = branch(x), shortcut(x)
-            f = f.detach() if ("branch", number) in cut else f
-            s = s.detach() if ("shortcut", number) in cut else s
-            x = F.relu(f + s)
+        x = compute(anatomy.stem, x)
+        for number, roles in enumerate(anatomy.blocks):
+            x = compute(roles, x, next((part for part, at in cut if at == number), ""))
         return anatomy.linear[0].again(x.mean(dim=(2, 3)))
 
     return forward
@@ -58,16 +55,16 @@ def _network(anatomy: Anatomy, cut: set[tuple[str, int]]) -> Callable[[Tensor], 
 
 def _cuts(anatomy: Anatomy) -> Iterator[tuple[set[tuple[str, int]], str]]:
     blocks = list(enumerate(anatomy.blocks))
-    projected = {("shortcut", number) for number, parts in blocks if parts.shortcut}
-    every = {("shortcut", number) for number, _ in blocks}
+    projected = {("s", number) for number, roles in blocks if roles.shortcut}
+    every = {("s", number) for number, _ in blocks}
     yield every, "the shortcuts"
     yield projected, "the projections"
     yield every - projected, "the shortcuts where the shapes agree"
-    yield {("branch", number) for number, _ in blocks}, "the branches"
-    for number, parts in blocks:
-        name = "projection" if parts.shortcut else "shortcut"
-        yield {("shortcut", number)}, f"the {name} in {parts.case.name}"
-        yield {("branch", number)}, f"the branch in {parts.case.name}"
+    yield {("F", number) for number, _ in blocks}, "the branches"
+    for number, roles in blocks:
+        name = "projection" if roles.shortcut else "shortcut"
+        yield {("s", number)}, f"the {name} in {roles.case.name}"
+        yield {("F", number)}, f"the branch in {roles.case.name}"
 
 
 @contextmanager
@@ -91,14 +88,16 @@ def _check_arrives(module: nn.Module, anatomy: Anatomy, x: Tensor) -> None:
     layers = [call for call in anatomy.run.calls if call.weight is not None]
     cut = [call for call in layers if id(call.weight) in missing]
     if not cut:
-        raise FaultFound(f"No gradient reaches {len(missing)} of the parameters.", DETACHED)
+        raise FaultFound(f"No gradient reaches {len(missing)} of the parameters.", _DETACHED)
     if cut == layers:
-        raise FaultFound("No gradient reaches any parameter: the output is cut off.", DETACHED)
+        raise FaultFound("No gradient reaches any parameter: the output is cut off.", _DETACHED)
     places = list(dict.fromkeys(anatomy.place(call) for call in cut))
     listed = places[0] if len(places) == 1 else f"{', '.join(places[:-1])} and {places[-1]}"
     if len(places) > 3:
         listed = f"{places[0]} to {places[-1]}"
-    raise FaultFound(f"No gradient reaches the layers in {listed}: they would not train.", DETACHED)
+    raise FaultFound(
+        f"No gradient reaches the layers in {listed}: they would not train.", _DETACHED
+    )
 
 
 def _gradients(
