@@ -1,4 +1,4 @@
-"""Each page in Chromium: from a folder and served, light and dark, wide and 360 px."""
+"""Each page in Chromium: from a folder, light and dark, wide and 360 px."""
 
 import re
 from urllib.parse import quote
@@ -19,16 +19,6 @@ def test_page_from_a_folder(html, open_page, name):
     faults += page_checks.accessibility_faults(page, only_colours=True)
     page.set_viewport_size({"width": 360, "height": 740})
     faults += page_checks.width_faults(page) + page.watch.faults
-    assert not faults, "\n".join(faults)
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_page_served(served, open_page, name):
-    page = open_page(f"{served}/{name}.html", width=360)
-    faults = page_checks.width_faults(page)
-    # Pictures further down are else fetched when one gets there.
-    page.evaluate(page_checks.FETCH_IMAGES)
-    faults += page.watch.faults
     assert not faults, "\n".join(faults)
 
 
