@@ -197,8 +197,8 @@ def parse(words: list[str] | None) -> argparse.Namespace:
         help="networks (those of the data set, but for resnet20-matched)")  # fmt: skip
     add("--epochs", type=at_least(1), default=40, metavar="N", help="of the training (40)")
     add("--rate", type=positive, default=0.03, metavar="R", help="highest rate (0.03)")
-    add("--seeds", nargs="+", type=at_least(0), default=[0], metavar="N",
-        help="of weights and batches (0)")  # fmt: skip
+    add("--seed", type=at_least(0), default=0, metavar="N", help="of weights and batches (0)")
+    add("--seeds", nargs="+", type=at_least(0), metavar="N", help="several, in place of --seed")
     add("--images", type=at_least(2), default=256, metavar="N", help="images (256)")
     add("--batch", type=at_least(2), default=512, metavar="N", help="images a batch (512)")
     add("--directions", type=at_least(2), default=3, metavar="N", help="directions (3)")
@@ -209,7 +209,9 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     add("--threads", type=at_least(1), default=1, metavar="N", help="CPU threads (1)")
     add("--out", type=json_file, default=record.ROOT / "results" / "landscape.json",
         metavar="FILE.json", help="the record (results/landscape.json)")  # fmt: skip
-    return parser.parse_args(words)
+    options = parser.parse_args(words)
+    options.seeds = options.seeds or [options.seed]
+    return options
 
 
 if __name__ == "__main__":

@@ -282,7 +282,7 @@ def server_of(process, models):
 
 def test_a_killed_server_comes_back_and_no_request_is_lost(client, models):
     with (
-        asked_all_the_time(client, retries=8) as found,
+        asked_all_the_time(client, retries=12) as found,
         asked_all_the_time(client, users=1, retries=0) as bare,
     ):
         time.sleep(0.5)
