@@ -172,6 +172,12 @@ def test_answer_unfolds_by_key_and_on_paper_all_replies_stand(html, open_page):
     assert all(one.is_visible() for one in answers.locator("p").all())
 
 
+def test_cheat_sheet_is_one_printed_page(html, open_page):
+    page = open_page((html / "book" / "cheat-sheet.html").as_uri())
+    for paper in ("A4", "Letter"):
+        assert page.pdf(format=paper).count(b"/Type /Page\n") == 1
+
+
 def test_captions_stand_under_their_pictures(html, open_page):
     page = open_page((html / "chapters" / "01_why_depth_fails.html").as_uri())
     captions = page.locator("p.numbered-caption").all_inner_texts()
