@@ -8,6 +8,7 @@ from resnet_lib import probes
 
 BATCH = 128
 BYTES = 2  # of a bfloat16
+SIDES = {"cpu": 1024, "cuda": 8192}  # of the matrices that are multiplied
 
 
 def machine(device: str) -> dict:
@@ -17,7 +18,7 @@ def machine(device: str) -> dict:
     cache. On a GPU that would time the launch, so it is as large as no cache is.
     """
     formats = {"fp32": torch.float32, "bf16": torch.bfloat16}
-    side = 1024 if device == "cpu" else 8192
+    side = SIDES[device]
     speed = {name: roofline.matrix_product(kind, side, device) for name, kind in formats.items()}
     size = BYTES * BATCH * 16 * 32 * 32 if device == "cpu" else 2**28
     found = {

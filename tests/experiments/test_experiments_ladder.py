@@ -11,6 +11,7 @@ import pytest
 import torch
 import training_ladder
 from bench import (
+    ladder_floor,
     ladder_overhead,
     ladder_precision,
     ladder_rungs,
@@ -97,6 +98,12 @@ class Inside:
 
 
 @pytest.fixture
+def small_products(monkeypatch):
+    """Without instructions for bfloat16 a large product takes seconds, and many are timed."""
+    monkeypatch.setitem(ladder_floor.SIDES, "cpu", 64)
+
+
+@pytest.fixture
 def inside(monkeypatch):
     monkeypatch.setattr(ladder_turns, "Partner", Inside)
     monkeypatch.setattr(ladder_precision, "Partner", Inside)
@@ -114,7 +121,7 @@ def test_the_committed_record_is_whole():
     check(record.load(path))
 
 
-def test_a_small_run_leaves_a_whole_record(inside, tmp_path, monkeypatch, capsys):
+def test_a_small_run_leaves_a_whole_record(inside, small_products, tmp_path, monkeypatch, capsys):
     tiny = [{"network": "resnet8", "size": 8, "batch": 64}]
     monkeypatch.setitem(ladder_precision.CASES, "cpu", tiny)
     monkeypatch.setattr(training_ladder, "OVERHEADS", [(8, 8, 4, "bf16")])
@@ -434,8 +441,8 @@ def test_a_rung_that_cannot_be_set_up_is_left_out(inside, monkeypatch):
 # The floor.
 
 
-def test_floor_of_a_network_is_three_times_its_forward_pass():
-    found = training_ladder.ladder_floor.floor("resnet8", "cpu")
+def test_floor_of_a_network_is_three_times_its_forward_pass(small_products):
+    found = ladder_floor.floor("resnet8", "cpu")
     # ResNet-8: stem 27·16·1024; stages of two convolutions, in the first of them from fewer
     # channels; classifier. The stem's input needs no gradient.
     stem = 27 * 16 * 32**2

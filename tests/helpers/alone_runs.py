@@ -16,6 +16,7 @@ from carried import EXTRAS, carried
 from nbval.kernel import RunningKernel
 from nbval.plugin import IPyNbFile
 from notebooks import ROOT
+from warm_python import POSSIBLE
 
 ANOTHER_PYTHON = "NOTEBOOK_PYTHON"  # names the Python to run notebooks with; see `make oldest`
 
@@ -29,7 +30,9 @@ def kernel_folder(extras: frozenset[str]) -> tempfile.TemporaryDirectory:
     folder = tempfile.TemporaryDirectory(prefix="bare_python_")
     place = Path(folder.name)
     named = os.environ.get(ANOTHER_PYTHON)
-    add_kernel(Path(named) if named else make_bare_python(place / "venv", extras), place)
+    python = Path(named) if named else make_bare_python(place / "venv", extras)
+    # Few notebooks ask for the same extras: a process to fork from would cost more than it saves.
+    add_kernel(python, place, fork=POSSIBLE and not (named or extras))
     return folder
 
 

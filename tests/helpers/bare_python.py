@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from warm_python import serve_from
 
 PROMISED = ("torch", "torchvision", "numpy", "matplotlib", "scikit-learn")
 KERNEL = "alone"
@@ -37,22 +38,30 @@ def make_bare_python(folder: Path, extras: Iterable[str] = ()) -> Path:
     return python
 
 
-def add_kernel(python: Path, folder: Path) -> None:
-    """Describe the kernel KERNEL, of that Python, in a folder for the variable JUPYTER_PATH."""
+def add_kernel(python: Path, folder: Path, fork: bool = False) -> None:
+    """Describe the kernel KERNEL, of that Python, in a folder for the variable JUPYTER_PATH.
+
+    ``fork`` starts a process that its kernels are forked from.
+    """
     dead = "http://127.0.0.1:9"  # no service listens there: a download fails at once
     # nbval ends kernels before they can tidy up, so what they unpack lies in here.
     temporary = folder / "temporary"
     temporary.mkdir()
+    environment = {
+        "PYTHONPATH": "",
+        "PYTHONNOUSERSITE": "1",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # as ipykernel sets it
+        **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), dead),
+        **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary)),
+    }
+    words = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    if fork:
+        words[:1] = serve_from(python, folder / "socket", os.environ | environment)
     about = {
         "display_name": "Python alone",
         "language": "python",
-        "argv": [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-        "env": {
-            "PYTHONPATH": "",
-            "PYTHONNOUSERSITE": "1",
-            **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), dead),
-            **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary)),
-        },
+        "argv": words,
+        "env": environment,
     }
     place = folder / "kernels" / KERNEL
     place.mkdir(parents=True)

@@ -5,13 +5,13 @@ import io
 import json
 import os
 import subprocess
-import sys
 from typing import NamedTuple
 
 import torch
 from notebooks import ROOT
 from PIL import Image
 from safetensors.torch import load_file
+from warm_python import under_torchrun, warm_python
 
 from resnet_cli.main import main
 
@@ -44,8 +44,9 @@ def done(*words) -> str:
 
 def started(*words, processes: int = 1, program=("-m", "resnet_lib"), **options):
     """The same in a process of its own, or under torchrun; its output can be read line by line."""
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    command = [sys.executable, *(launcher if processes > 1 else []), *program, *map(str, words)]
+    command = [*warm_python(), *program, *map(str, words)]
+    if processes > 1:
+        command = [*under_torchrun(processes), *command]
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     settings = {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)}
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options

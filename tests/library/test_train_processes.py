@@ -2,7 +2,6 @@
 
 import signal
 import subprocess
-import sys
 import time
 from itertools import chain
 from pathlib import Path
@@ -11,6 +10,7 @@ import processes
 import pytest
 import torch
 import torch.distributed as dist
+from warm_python import under_torchrun, warm_python
 
 from resnet_lib.train import World
 
@@ -19,7 +19,6 @@ pytestmark = pytest.mark.skipif(
 )
 
 SCRIPT = Path(processes.__file__)
-LAUNCHER = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
 ALONE = World(processes.CPU)
 LONGEST = 1800  # seconds; a job that hangs is killed
 BY = {f"stopped by {number.name}": number for number in (signal.SIGTERM, signal.SIGINT)}
@@ -27,7 +26,7 @@ BY = {f"stopped by {number.name}": number for number in (signal.SIGTERM, signal.
 
 def start(scene, folder):
     folder.mkdir(parents=True, exist_ok=True)
-    command = [*LAUNCHER, str(SCRIPT), scene, str(folder)]
+    command = [*under_torchrun(2), *warm_python(), str(SCRIPT), scene, str(folder)]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(command, **streams)
 
