@@ -32,6 +32,7 @@ from resnet_checks.loops.step import training_step
 from resnet_checks.networks.whole import network
 from resnet_checks.phrases import speaking
 from resnet_checks.phrases.chinese import CHINESE
+from resnet_checks.pictures.pipeline import pipeline
 from resnet_checks.report import Report
 from resnet_checks.shortcut_alone import shortcut
 
@@ -43,6 +44,7 @@ __all__ = [
     "bottleneck",
     "evaluation_loop",
     "network",
+    "pipeline",
     "pre_activation_block",
     "residual_formula",
     "shortcut",
