@@ -73,7 +73,9 @@ class Head:
             raise FaultFound(f"The classifier holds {len(linear)} linear layers. It should be one.")
         if linear[0].arguments.get("bias") is None:
             raise FaultFound("The classifier has no bias.", "No batch norm follows it, so keep it.")
-        scores, result = linear[0].output, anatomy.run.output
+        return self._check_output(linear[0].output, anatomy.run.output)
+
+    def _check_output(self, scores: Tensor, result: Tensor) -> str:
         if self.pooling != "each position":
             if not equal(result, scores):
                 raise FaultFound(*_name_output(result, scores))

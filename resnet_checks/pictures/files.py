@@ -67,8 +67,9 @@ def wide(folder: Path, name: str, seed: int = 1) -> Picture:
     """Larger, and wider than high. Fine lines show how it is made smaller."""
     drawn = _drawn(name, 4 * SIZE, 6 * SIZE, seed)
     pixels = np.array(drawn).astype(int)
-    # Of four columns the middle two are dark, and the mean is as before.
+    # Of four columns the middle two have less red, and every second less green: the mean stays.
     pixels[..., 0] += 60 * np.array([1, -1, -1, 1] * (6 * SIZE // 4))
+    pixels[..., 1] += 40 * np.array([1, -1] * (3 * SIZE))
     drawn = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
     path = folder / f"wide{seed}.png"
     drawn.save(path)

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -68,17 +69,13 @@ def _steps(predict: Callable, load: Callable | None) -> Iterator[str]:
     with isolated(), tempfile.TemporaryDirectory() as scratch:
         files = [plain(Path(scratch), "melon"), wide(Path(scratch), "fig")]
         trained = _loaded(load, Path(scratch) / "set") if load else None
-        ways = {}
-        for picture in files:
-            _ask(predict, picture, ways)
-        _check_alike(ways, trained)
+        _check_alike({p.kind: _ask(predict, p)[0] for p in files}, trained)
         yield "the network is given each picture as the card says, of any size"
         if load:
             yield "training and use are alike, and the labels are places in card.classes"
         yield "the model runs once, in eval mode"
         for picture in odd(Path(scratch)):
-            _ask(predict, picture, ways := {})
-            if words := ways[picture.kind][0]:
+            if words := _ask(predict, picture)[0]:
                 raise FaultFound(f"A picture {picture.kind}: {words}.", _READ)
             files.append(picture)
         yield "transparency, orientation, grey and palettes are read as they are meant"
@@ -90,8 +87,8 @@ _READ = "ImageOps.exif_transpose turns it; Image.alpha_composite lays it on whit
 _SCALE = "It is (byte / 255 − mean) / std, once, with the card's mean and std for each channel."
 
 
-def _ask(predict: Callable, picture: Picture, ways: dict[str, tuple[str, object]]) -> None:
-    """Ask for one picture, and note what was done to it, and the answer, by its kind."""
+def _ask(predict: Callable, picture: Picture) -> tuple[str, object]:
+    """What was done wrong to one picture, in words, and the answer."""
     model = _Watched()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     action = f"{PREDICT}, for a picture {picture.kind},"
@@ -111,10 +108,10 @@ def _ask(predict: Callable, picture: Picture, ways: dict[str, tuple[str, object]
         raise FaultFound(f"The model runs {len(model.given)} times for one picture.")
     if any(not torch.equal(value, before[name]) for name, value in model.state_dict().items()):
         raise FaultFound("The model's weights or running statistics change.")
-    ways[picture.kind] = words, answer
+    return words, answer
 
 
-def _explained(images: object, picture: Picture) -> str:
+def _explained(images: Any, picture: Picture) -> str:
     """What was wrong with what the model was given for one picture; empty for nothing."""
     shape = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
     right = (1, 3, SIZE, SIZE)
@@ -130,8 +127,8 @@ def _explained(images: object, picture: Picture) -> str:
     )
 
 
-def _check_alike(ways: dict[str, tuple[str, object]], trained: dict[str, str] | None) -> None:
-    for kind, (words, _) in ways.items():
+def _check_alike(ways: dict[str, str], trained: dict[str, str] | None) -> None:
+    for kind, words in ways.items():
         other = words if trained is None else trained[kind]
         if other != words:
             said = [text or "it is as the card says" for text in (other, words)]
@@ -203,8 +200,7 @@ def _check_names(predict: Callable, pictures: list[Picture]) -> None:
     model = _Watched().eval()
     answers, right, low = [], [], []
     for picture in pictures:
-        _ask(predict, picture, ways := {})
-        answers.append(ways[picture.kind][1])
+        answers.append(_ask(predict, picture)[1])
         with torch.no_grad():
             scores = model(scaled(picture.right, _CARD)[None])[0]
         right.append(int(scores.argmax()))
