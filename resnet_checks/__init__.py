@@ -17,6 +17,9 @@ ended; a maker and a whole network have sixty.
 The checks of loops (`training_step`, `evaluation_loop`, `accumulation`) take the function itself,
 call it on a small network of their own on the CPU, and compare what it does with the same by hand
 in double precision. They do not follow code under `torch.func.vmap`.
+
+`pipeline` takes functions that bring a picture file to the network and to a class, and writes such
+files; `fine_tuning` takes a function that prepares a trained network for other classes.
 """
 
 from resnet_checks.block import (
@@ -25,6 +28,7 @@ from resnet_checks.block import (
     pre_activation_block,
     squeeze_excitation_block,
 )
+from resnet_checks.fine_tuning import fine_tuning
 from resnet_checks.formula import residual_formula
 from resnet_checks.loops.accumulation import accumulation
 from resnet_checks.loops.evaluation import evaluation_loop
@@ -32,6 +36,7 @@ from resnet_checks.loops.step import training_step
 from resnet_checks.networks.whole import network
 from resnet_checks.phrases import speaking
 from resnet_checks.phrases.chinese import CHINESE
+from resnet_checks.pictures.pipeline import pipeline
 from resnet_checks.report import Report
 from resnet_checks.shortcut_alone import shortcut
 
@@ -42,7 +47,9 @@ __all__ = [
     "basic_block",
     "bottleneck",
     "evaluation_loop",
+    "fine_tuning",
     "network",
+    "pipeline",
     "pre_activation_block",
     "residual_formula",
     "shortcut",

@@ -51,7 +51,10 @@ def _hides_layers(module: nn.Module) -> bool:
 
 
 def check_statistics(module: nn.Module, roles: Roles, training: bool) -> None:
-    """Running statistics are the module's own, and move towards the batch's in train mode alone."""
+    """Running statistics are the module's own, and move towards the batch's in train mode alone.
+
+    In eval mode they stay.
+    """
     buffers = {address(buffer) for buffer in module.buffers()}
     for name in roles.norms:
         call, norm = roles.calls[name], roles.label(name)
@@ -60,8 +63,11 @@ def check_statistics(module: nn.Module, roles: Roles, training: bool) -> None:
             raise fault("statistics lost", norm=norm)
         if len(running) == 2 and _swapped(module, running, call.before):
             raise fault("statistics swapped", norm=norm)
-        for key, before in call.before.items() if training else ():
-            _check_moved(norm, running[key], before, _of_batch(call, key))
+        for key, before in call.before.items():
+            if training:
+                _check_moved(norm, running[key], before, _of_batch(call, key))
+            elif not equal(running[key].detach().cpu(), before):
+                raise fault("statistics in eval", norm=norm)
 
 
 def _swapped(module: nn.Module, running: dict[str, Tensor], before: dict[str, Tensor]) -> bool:

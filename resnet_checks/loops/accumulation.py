@@ -17,12 +17,13 @@ from resnet_checks.loops.calling import (
     surroundings,
 )
 from resnet_checks.loops.events import Backward, Forward, OtherStep, Step, Trace
-from resnet_checks.loops.groups import check_update, split_updates
+from resnet_checks.loops.gradients import name_gradient
+from resnet_checks.loops.groups import NAMING
 from resnet_checks.loops.positions import check_positions, drop_idle_steps
 from resnet_checks.loops.probe import Probe, make_batch, make_optimizer
 from resnet_checks.loops.recording import recorded
 from resnet_checks.loops.reference import Momentum, Reference
-from resnet_checks.loops.updates import name_update
+from resnet_checks.loops.updates import name_move, split_updates
 from resnet_checks.report import FaultFound, Report, require_function, write_report
 
 __all__ = ["accumulation"]
@@ -118,10 +119,10 @@ def _check_case(train: Callable, case: _Case) -> bool:
     _check_own(trace)
     check_left(trace)
     check_positions(trace, case.every)
-    momentum = Momentum()
-    for update in split_updates(trace, case.every):
-        check_update(update, reference)
-        if fault := name_update(update.trace, momentum, f"In the {ORDINALS[update.number]} update"):
+    momentum, updates = Momentum(), split_updates(trace, case.every, reference)
+    for number, update in enumerate(updates):
+        when = f"In the {ORDINALS[number]} update"
+        if fault := name_gradient(updates, number, NAMING) or name_move(update, momentum, when):
             raise fault
     _check_memory(trace)
     return idle

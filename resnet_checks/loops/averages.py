@@ -86,16 +86,24 @@ class Answer:
     def accuracy(self) -> float:
         return mean_over_images(self.accuracies, self.sizes)
 
+    def shares(self, hits: Callable[[Tensor, Tensor], Tensor]) -> tuple[list[float], list[float]]:
+        """Each batch's hits: their sum by the number of images, and their mean."""
+        sums, means = [], []
+        for images, labels in self.batches:
+            with torch.no_grad():
+                scores = self.reference.scores(self.state, images, training=False)
+            found = hits(scores, labels).double()
+            sums.append(found.sum().item() / len(labels))
+            means.append(found.mean().item())
+        return sums, means
+
 
 def by_hand(state: State, batches: list[tuple[Tensor, Tensor]], reference: Reference) -> Answer:
     """Losses and accuracies of the batches in eval mode."""
-    losses, accuracies = [], []
-    for images, labels in batches:
-        losses.append(reference.loss(state, (images, labels), training=False))
-        with torch.no_grad():
-            scores = reference.scores(state, images, training=False)
-        accuracies.append((scores.argmax(dim=1) == labels).double().mean().item())
-    return Answer(state, batches, reference, losses, accuracies)
+    losses = [reference.loss(state, batch, training=False) for batch in batches]
+    answer = Answer(state, batches, reference, losses, [])
+    answer.accuracies.extend(answer.shares(lambda z, y: z.argmax(dim=1) == y)[0])
+    return answer
 
 
 def check_values(loss: float, accuracy: float, answer: Answer) -> None:
@@ -148,6 +156,13 @@ def _name_accuracy(found: float, average: str | None, answer: Answer) -> FaultFo
         return FaultFound("The accuracy is the share of wrong answers: the error rate.")
     if average:
         return FaultFound(f"The accuracy is {average}.", _WRONG_AVERAGES[average][1])
+    pairs = answer.shares(lambda z, y: z.argmax(dim=1, keepdim=True) == y)
+    if any(close(found, mean_over_images(values, answer.sizes)) for values in pairs):
+        return FaultFound(
+            "The accuracy counts every pair of an answer and a label: a column (N, 1) and a row "
+            "(N,) are compared as a table (N, N).",
+            "Compare tensors of one shape: leave keepdim=True out, or squeeze the column.",
+        )
     return _plain("accuracy", found, right)
 
 

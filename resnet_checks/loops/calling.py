@@ -11,12 +11,19 @@ from torch import Tensor
 
 from resnet_checks.comparing import equal
 from resnet_checks.loops.events import Backward, Forward, OtherStep, Step, Trace
+from resnet_checks.loops.probe import CLASSES
 from resnet_checks.report import FaultFound
 from resnet_checks.running import attempt, describe_error, isolated, message_of
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 
 ORDER = "The order is zero_grad, backward, step."
+
+SHAPE_ERRORS = (RuntimeError, ValueError, IndexError)
+PROBE = (
+    f"The check's model tells {CLASSES} classes apart, and its images are (N, 3, 6, 5): take such "
+    "numbers from the scores, the labels and the images."
+)
 
 _NO_GRADIENTS = "Look for no_grad, inference_mode and set_grad_enabled."
 
@@ -38,7 +45,28 @@ def check_error(trace: Trace, call: str, where: str = "") -> None:
     # A pass that ended in an error has no scores, so nothing is known of its gradients.
     if "does not require grad" in message_of(trace.error) and passes and not passes[-1].tracked:
         raise _untracked()
-    raise describe_error(f"{call}{where}", trace.error, f"It is called as {call}.")
+    found = describe_error(f"{call}{where}", trace.error, f"It is called as {call}.")
+    if isinstance(trace.error, SHAPE_ERRORS):
+        check_choice(trace)
+        if trace.shares:
+            raise FaultFound(
+                f"The labels are given as shares of {trace.shares} classes, and the model puts out "
+                f"{CLASSES} scores per image.",
+                "Take the number of classes from the scores: scores.shape[1].",
+            )
+        if found.hint is None or "shapes do not agree" in found.hint:
+            found.hint = PROBE
+    raise found
+
+
+def check_choice(trace: Trace) -> None:
+    """An answer is the best class of each image, not the best image of each class."""
+    if trace.over_images:
+        raise FaultFound(
+            f"{trace.over_images} is taken over dim 0, the images: it finds for each class the "
+            "image with the highest score.",
+            "An image's answer is the class with the highest score: scores.argmax(dim=1).",
+        )
 
 
 def check_order(trace: Trace) -> None:
@@ -113,7 +141,13 @@ def _untracked() -> FaultFound:
 
 
 def check_unaltered(trace: Trace) -> None:
-    """Images and labels are as they were."""
+    """Images and labels are as they were, and so is the list that holds them."""
+    if trace.emptied:
+        raise FaultFound(
+            "The list of batches that was given is changed: whoever calls the function again finds "
+            "another one.",
+            "Go through it with `for`, or take a copy: list(batches).",
+        )
     if trace.altered:
         raise FaultFound(
             "The images or the labels that were given are changed in place.",
@@ -125,11 +159,24 @@ def check_images(forward: Forward, images: Tensor) -> None:
     """The model was given the images that came."""
     if forward.size != len(images):
         raise FaultFound(f"The model is given {forward.size} images, not all {len(images)}.")
-    if not equal(forward.images, images):
+    short = forward.dtype in (torch.float16, torch.bfloat16)
+    if short and equal(forward.images, images.to(forward.dtype)):
+        raise FaultFound(
+            f"The forward pass runs in {str(forward.dtype).removeprefix('torch.')}. It should run "
+            "in the precision of the model.",
+            "Look for half() and bfloat16().",
+        )
+    if not equal(_sorted(forward.images), _sorted(images)):
         raise FaultFound(
             "The model is given other values than the images that came.",
             "Are they normalised or augmented inside? They come ready for the model.",
         )
+
+
+def _sorted(images: Tensor) -> Tensor:
+    """The images in an order that is the same however they came: labels may be shuffled alike."""
+    rows = images.flatten(1).double()
+    return rows[rows[:, 0].argsort()]
 
 
 def check_left(trace: Trace) -> None:

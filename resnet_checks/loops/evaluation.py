@@ -10,6 +10,7 @@ from resnet_checks.loops.calling import (
     ORDINALS,
     as_number,
     check_called,
+    check_choice,
     check_error,
     check_left,
     check_unaltered,
@@ -19,7 +20,7 @@ from resnet_checks.loops.calling import (
 from resnet_checks.loops.events import Forward, Trace
 from resnet_checks.loops.probe import CLASSES, Probe, make_batch
 from resnet_checks.loops.recording import Recorder, recorded
-from resnet_checks.loops.reference import Reference
+from resnet_checks.loops.reference import Reference, close
 from resnet_checks.report import FaultFound, Report, require_function, write_report
 
 __all__ = ["evaluation_loop"]
@@ -42,7 +43,8 @@ def evaluation_loop(evaluate: Callable) -> Report:
 
     Args:
         evaluate: the reader's function, called with two positional arguments. It returns two
-            numbers, or tensors with one value each and no graph.
+            numbers, or tensors with one value each and no graph; or, as `train.evaluate` does, an
+            object that has them as `loss` and `accuracy`.
 
     Raises:
         TypeError: `evaluate` cannot be called, or is a class or a module.
@@ -96,6 +98,8 @@ def _judge(trace: Trace, answer: Answer) -> Iterator[str]:
     _check_passes(trace)
     yield "the model runs in eval mode, and no gradients are tracked"
     _check_all_seen(trace, sum(answer.sizes))
+    if not close(accuracy, answer.accuracy):
+        check_choice(trace)
     check_values(loss, accuracy, answer)
     yield "loss and accuracy are averages over the samples, by hand in double precision"
     check_left(trace)
@@ -112,6 +116,8 @@ def _pair(trace: Trace) -> tuple[float, float]:
     result = trace.result
     if result is None:
         raise FaultFound("The function returned None.", "Is a `return` missing?")
+    if hasattr(result, "loss") and hasattr(result, "accuracy"):
+        result = result.loss, result.accuracy
     if not isinstance(result, tuple | list):
         kind = type(result).__name__
         raise FaultFound(
@@ -150,7 +156,8 @@ def _check_all_seen(trace: Trace, number: int) -> None:
     if seen < number:
         last = " The last batch is left out." if sizes == list(_SIZES[:-1]) else ""
         raise FaultFound(f"The model is given {seen} of the {number} images.{last}")
-    if seen > number:
+    # A short batch may be padded: what the padding gives is left out, as the averages show.
+    if seen > number and (len(sizes) != len(_SIZES) or max(sizes) > max(_SIZES)):
         raise FaultFound(
             f"The model is given {seen} images, although the batches hold {number}.",
             "Call the model once per batch and keep the scores in a variable.",

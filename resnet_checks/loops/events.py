@@ -11,6 +11,7 @@ class Forward:
     """A forward pass: what the model was given, and how it stood."""
 
     images: Tensor | None
+    dtype: Any  # of the images, as they were given
     modes: dict[str, bool]  # of each part by name, True in train mode
     autocast: bool
     tracked: bool = False  # whether the scores can be differentiated
@@ -69,7 +70,10 @@ class Trace:
     result: Any = None
     error: Exception | None = None
     altered: bool = False  # whether images or labels were changed in place
+    emptied: bool = False  # whether their list has lost or gained any
     gradients_off: bool = False  # whether the call left gradients switched off
+    over_images: str | None = None  # what took the best image in place of the best class
+    shares: int | None = None  # classes in one-hot labels that do not fit the scores
 
     def of_kind(self, kind: type[Kind]) -> list[Kind]:
         return [event for event in self.events if isinstance(event, kind)]

@@ -1,204 +1,180 @@
-"""What is wrong with the gradient that a training step's update uses?"""
+"""What is wrong with the gradient of an update? It is explained by the simplest known gradient.
 
-from collections.abc import Iterator
+A gradient is compared with the right one, with multiples of it, with what lay in .grad before,
+and with those of a table of other losses and of a part of the images.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
-from resnet_checks.loops.calling import ORDER, ORDINALS
-from resnet_checks.loops.events import Backward, Step, Trace
-from resnet_checks.loops.reference import CROSS_ENTROPY, WRONG_LOSSES, Reference
+from resnet_checks.loops.calling import ORDER
+from resnet_checks.loops.events import Backward, Step
+from resnet_checks.loops.reference import CROSS_ENTROPY, WRONG_LOSSES
+from resnet_checks.loops.updates import Update
 from resnet_checks.report import FaultFound
 
-ZERO_GRAD = "Call optimizer.zero_grad() once per update: before loss.backward() or after step()."
+Fault = tuple[str, str | None]
 
 
-def name_gradient(traces: list[Trace], number: int, reference: Reference) -> FaultFound | None:
-    """The fault of the gradient in the call of that number; None where it is right."""
-    trace = traces[number]
-    seen = trace.of_kind(Step)[0].gradient
-    right = reference.gradient(trace.before, trace.batches[0])
-    if fault := _name_order(trace, seen, right, reference) or name_missing(trace, seen):
-        return fault
-    if reference.agree(seen, right):
+@dataclass(frozen=True)
+class Naming:
+    """What a check knows of its updates' gradients beside what all updates have in common.
+
+    Attributes:
+        left_over: the fault of a gradient to which an earlier one was added.
+        scales: multiples of the right gradient with what makes them, in the same order for each
+            update. All updates of a call have to show the same one.
+        more: further faults that a gradient is known by.
+        other: the fault of a gradient that nothing explains, from the largest difference.
+    """
+
+    left_over: Callable[[Update], Fault]
+    scales: Callable[[Update], Iterable[tuple[float, Fault]]]
+    more: Callable[[Update], Iterable[Fault]]
+    other: Callable[[Update, str], str]
+
+
+def name_gradient(updates: list[Update], number: int, naming: Naming) -> FaultFound | None:
+    """The fault of the gradient in the update of that number; None where it is right."""
+    update = updates[number]
+    if fault := _late(update) or _missing(update):
+        return FaultFound(*fault)
+    if update.reference.agree(update.seen, update.right):
         return None
-    left = trace.before.gradient
-    if left.any() and reference.agree(seen, right + left):
-        return FaultFound(
-            f"The gradients add up over the calls: in the {ORDINALS[number]} one the update uses "
-            "this batch's gradient plus what lay in .grad from before.",
-            ZERO_GRAD,
+    return FaultFound(*next(_faults(updates, update, naming)))
+
+
+def _faults(updates: list[Update], update: Update, naming: Naming) -> Iterator[Fault]:
+    """What is known to make such a gradient, the simplest first."""
+    reference, seen, left = update.reference, update.seen, update.trace.before.gradient
+    if left.any() and reference.agree(seen, update.right + left):
+        yield naming.left_over(update)
+    yield from _scales(updates, update, naming)
+    yield from naming.more(update)
+    bound = seen.abs().max()
+    if reference.agree(seen, update.right.clamp(-bound, bound)):
+        yield (
+            f"The gradient's values are clipped to ±{bound:.3g}. It should be used as it is.",
+            None,
         )
-    if scaled := _name_scale(traces, number, reference):
-        return scaled
-    known = next(known_faults(trace, seen, right, reference), None)
-    return known or FaultFound(
-        "The gradient is not that of the mean cross-entropy of this batch: "
-        f"{reference.gap(seen, right)}."
-    )
+    yield from _decays(update)
+    yield from _losses(update)
+    yield from _parts(update)
+    yield naming.other(update, reference.gap(seen, update.right)), None
 
 
-def _name_order(
-    trace: Trace, seen: Tensor, right: Tensor, reference: Reference
-) -> FaultFound | None:
-    """The fault of a backward pass that comes after the update."""
-    backward = trace.of_kind(Backward)
-    update = trace.events.index(trace.of_kind(Step)[0])
-    late = bool(backward) and trace.events.index(backward[0]) > update
-    by_hand = not backward and not seen.any() and reference.agree(trace.after.gradient, right)
-    if late or by_hand:
-        return FaultFound(
-            "optimizer.step() comes before loss.backward(): the update lacks the gradient of its "
-            "own batch.",
-            ORDER,
-        )
-    return None
-
-
-def name_missing(trace: Trace, seen: Tensor) -> FaultFound | None:
+def _missing(update: Update) -> Fault | None:
     """The fault of an update that finds no gradient; None where it finds one."""
-    backward = trace.of_kind(Backward)
-    if seen.any():
+    backward = update.trace.of_kind(Backward)
+    if update.seen.any():
         return None
     if any(event.arrived for event in backward):
-        return FaultFound(
+        return (
             "The gradients are wiped out between loss.backward() and optimizer.step(): the update "
             "finds none.",
             ORDER,
         )
     if backward:
-        return FaultFound(
+        return (
             "loss.backward() reaches no parameter: the loss is cut off from the model.",
             "Look for detach, .data or .item() between the model and the loss.",
         )
-    return FaultFound(
+    return (
         "There is no gradient when optimizer.step() is called: loss.backward() is never called.",
         "Are its parentheses missing?",
     )
 
 
-def _name_scale(traces: list[Trace], number: int, reference: Reference) -> FaultFound | None:
-    """The fault of gradients that are a multiple of the right ones."""
-    pairs = [
-        (t.of_kind(Step)[0].gradient, reference.gradient(t.before, t.batches[0])) for t in traces
-    ]
-    factors = [reference.factor(seen, right) for seen, right in pairs]
-    factor = factors[number]
-    if factor is None:
+def _late(update: Update) -> Fault | None:
+    """The fault of a backward pass that comes after the update."""
+    trace = update.trace
+    backward, step = trace.of_kind(Backward), trace.events.index(trace.of_kind(Step)[0])
+    late = bool(backward) and trace.events.index(backward[0]) > step
+    by_hand = not backward and not update.seen.any()
+    if not late and not (by_hand and update.reference.agree(trace.after.gradient, update.right)):
         return None
-    if any(len(t.of_kind(Backward)) > 1 for t in traces):
-        return FaultFound("The gradient counts twice: loss.backward() is called more than once.")
-    sizes = [len(t.batches[0][0]) for t in traces]
-    if _are(factors, [float(size) for size in sizes]):
-        return FaultFound(
-            "The loss is the sum over the batch, not the mean: the gradient is "
-            f"{sizes[number]} times too long for {sizes[number]} images.",
-            'Look for reduction="sum" and .sum().',
-        )
-    if _are(factors, [1 / size for size in sizes]):
-        return FaultFound(
-            "The loss is divided by the size of the batch twice: cross_entropy takes the mean "
-            "already."
-        )
-    if (whole := _ratio(factors, sizes)) is not None:
-        return FaultFound(
-            f"The summed loss is divided by {whole:g} whatever the batch holds, not by the number "
-            "of its images.",
-        )
-    constant = _ratio(factors, [1] * len(factors)) is not None
-    return (None if constant else _name_clipping(pairs, factors)) or FaultFound(
-        f"The gradient is scaled: it is {factor:.3g} times the right one."
+    return (
+        "optimizer.step() comes before loss.backward(): the update lacks the gradient of its "
+        "own batch.",
+        ORDER,
     )
 
 
-def _are(factors: list[float | None], values: list[float]) -> bool:
-    return all(
-        f is not None and abs(f - v) < 1e-4 * abs(v) for f, v in zip(factors, values, strict=True)
-    )
+def _scales(updates: list[Update], update: Update, naming: Naming) -> Iterator[Fault]:
+    """The faults of gradients that are a multiple of the right ones."""
+    if update.factor is None:
+        return
+    known = [u for u in updates if u.factor is not None]
+    place = known.index(update)
+    for rows in zip(*(naming.scales(u) for u in known), strict=True):
+        pairs = zip(known, rows, strict=True)
+        if all(abs(u.factor - value) < 1e-4 * abs(value) for u, (value, _) in pairs):
+            yield rows[place][1]
+    if any(abs(u.factor - update.factor) > 1e-4 * abs(update.factor) for u in known):
+        yield from _clipping(known)
+    yield f"The gradient is scaled: it is {update.factor:.3g} times the right one.", None
 
 
-def _ratio(factors: list[float | None], sizes: list[int]) -> float | None:
-    """The d of factor = size / d, if it is one for all calls."""
-    whole = sizes[0] / factors[0]
-    return whole if _are(factors, [size / whole for size in sizes]) else None
-
-
-def _name_clipping(
-    pairs: list[tuple[Tensor, Tensor]], factors: list[float | None]
-) -> FaultFound | None:
-    short = [
-        seen.norm().item()
-        for (seen, _), factor in zip(pairs, factors, strict=True)
-        if factor is not None and factor < 1 - 1e-4
-    ]
+def _clipping(updates: list[Update]) -> Iterator[Fault]:
+    """Those that were longer are as long as each other."""
+    short = [u.seen.norm().item() for u in updates if u.factor < 1 - 1e-4]
     if short and max(short) - min(short) < 1e-4 * max(short):
-        return FaultFound(
-            f"The gradient is clipped to the length {short[0]:.3g}. It should be used as it is."
-        )
-    return None
+        words = f"The gradient is clipped to the length {short[0]:.3g}."
+        yield f"{words} It should be used as it is.", None
 
 
-def known_faults(
-    trace: Trace, seen: Tensor, right: Tensor, reference: Reference
-) -> Iterator[FaultFound]:
-    """What is known to make such a gradient, in words."""
-    bound = seen.abs().max()
-    if reference.agree(seen, right.clamp(-bound, bound)):
-        yield FaultFound(
-            f"The gradient's values are clipped to ±{bound:.3g}. It should be used as it is."
-        )
-    yield from _decays(seen - right, trace.before.parameters, reference)
-    yield from _losses(trace, seen, right, reference)
-    yield from _parts(trace, seen, reference)
-
-
-def _decays(rest: Tensor, weights: Tensor, reference: Reference) -> Iterator[FaultFound]:
+def _decays(update: Update) -> Iterator[Fault]:
     """A penalty on the weights, on all of them or on those of some parameters."""
+    rest, weights = update.seen - update.right, update.trace.before.parameters
     hint = "The optimizer does weight decay itself, by its argument weight_decay."
-    chunks = list(rest.split(reference.sizes))
+    chunks = list(rest.split(update.reference.sizes))
     mask = torch.cat([torch.full_like(c, float(c.abs().max() > 1e-9)) for c in chunks])
-    for name, term in (("weight decay", weights), ("an L1 penalty", weights.sign())):
+    penalties = {
+        ("weight decay", "the weights"): weights,
+        ("an L1 penalty", "the signs of the weights"): weights.sign(),
+    }
+    for (name, of_what), term in penalties.items():
         part = term * mask
-        if part.any() and (rest - (rest @ part) / (part @ part) * part).norm() < 1e-3 * rest.norm():
-            yield FaultFound(
-                f"The gradient holds {name} beside that of the cross-entropy: "
-                f"{(rest @ part) / (part @ part):.3g} times the "
-                f"{'weights' if name == 'weight decay' else 'signs of the weights'} is added.",
+        share = (rest @ part) / (part @ part) if part.any() else 0
+        if part.any() and (rest - share * part).norm() < 1e-3 * rest.norm():
+            yield (
+                f"The gradient holds {name} beside that of the cross-entropy: {share:.3g} times "
+                f"{of_what} is added.",
                 hint,
             )
 
 
-def _losses(
-    trace: Trace, seen: Tensor, right: Tensor, reference: Reference
-) -> Iterator[FaultFound]:
+def _losses(update: Update) -> Iterator[Fault]:
+    reference, before = update.reference, update.trace.before
     for name, loss in WRONG_LOSSES.items():
-        if reference.factor(seen, reference.gradient(trace.before, trace.batches[0], loss)):
-            yield FaultFound(f"The gradient is that of {name}.", CROSS_ENTROPY)
+        if reference.factor(update.seen, reference.gradient(before, update.batch, loss)):
+            yield f"The gradient is that of {name}.", CROSS_ENTROPY
     even = reference.gradient(
-        trace.before, trace.batches[0], lambda z, y: F.cross_entropy(z, y, label_smoothing=1.0)
+        before, update.batch, lambda z, y: F.cross_entropy(z, y, label_smoothing=1.0)
     )
-    direction = even - right
-    share = float((seen - right) @ direction / (direction @ direction))
-    if reference.agree(seen, right + share * direction):
-        yield FaultFound(
+    direction = even - update.right
+    share = float((update.seen - update.right) @ direction / (direction @ direction))
+    if reference.agree(update.seen, update.right + share * direction):
+        yield (
             f"The gradient is that of cross-entropy with label smoothing of {share:.3g}. It "
             "should be plain cross-entropy.",
+            None,
         )
 
 
-def _parts(trace: Trace, seen: Tensor, reference: Reference) -> Iterator[FaultFound]:
+def _parts(update: Update) -> Iterator[Fault]:
     """Losses of some of the images only."""
-    images, labels = trace.batches[0]
-    for start in range(len(labels)):
-        for end in range(start + 1, len(labels) + 1):
-            if end - start == len(labels):
-                continue
+    number = update.images
+    for start in range(number):
+        for end in range(start + 1, number + (start > 0)):
             part = slice(start, end)
-            gradient = reference.gradient(
-                trace.before, (images, labels), lambda z, y, p=part: F.cross_entropy(z[p], y[p])
+            gradient = update.reference.gradient(
+                update.trace.before,
+                update.batch,
+                lambda z, y, p=part: F.cross_entropy(z[p], y[p]),
             )
-            if reference.factor(seen, gradient):
-                yield FaultFound(
-                    f"Only {end - start} of the {len(labels)} images count in the loss."
-                )
+            if update.reference.factor(update.seen, gradient):
+                yield f"Only {end - start} of the {number} images count in the loss.", None

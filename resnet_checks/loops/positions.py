@@ -6,6 +6,7 @@ import torch
 
 from resnet_checks.loops.calling import ORDINALS
 from resnet_checks.loops.events import Forward, Step, Trace
+from resnet_checks.loops.groups import count
 from resnet_checks.report import FaultFound
 
 
@@ -93,9 +94,8 @@ def _name(found: list[float], right: list[int], every: int) -> FaultFound:
 
 
 def _name_remainder(left: int) -> FaultFound:
-    last = "micro-batch" if left == 1 else f"{left} micro-batches"
     return FaultFound(
-        f"The remainder is lost: no update follows the last {last}.",
+        f"The remainder is lost: no update follows the last {count(left)}.",
         "After the loop, or at its last micro-batch, make an update from what is left.",
     )
 

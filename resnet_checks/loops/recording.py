@@ -14,9 +14,13 @@ from torch.overrides import TorchFunctionMode
 
 from resnet_checks.limits import WRONG_CODE, limited
 from resnet_checks.loops.events import Backward, Event, Forward, OtherStep, State, Step, Trace
-from resnet_checks.loops.probe import Probe
+from resnet_checks.loops.probe import CLASSES, Probe
 from resnet_checks.observing import snapshot
 from resnet_checks.phrases import phrase
+
+# Of scores, they find the best class along dim 1, and the best image along dim 0.
+_CHOICES = dict.fromkeys((torch.argmax, Tensor.argmax), "argmax")
+_CHOICES |= dict.fromkeys((torch.max, Tensor.max), "max")
 
 
 @dataclass(eq=False)
@@ -27,19 +31,24 @@ class Recorder(TorchFunctionMode):
     optimizer: Optimizer | None = None
     events: list[Event] = field(default_factory=list)
     log_probabilities: bool = False  # whether cross_entropy was given them
+    over_images: str | None = None
+    shares: int | None = None
 
     def __post_init__(self) -> None:
         super().__init__()
         self.parameters = list(self.model.parameters())
         self._going_back = False
 
-    def __deepcopy__(self, memo: dict) -> None:
-        """A copy of the model is not watched."""
+    def __deepcopy__(self, memo: dict) -> "Recorder | None":
+        """A copy of the model is watched too, but where it trains: its updates are lost."""
+        return self if self.optimizer is None else None
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         if function is F.cross_entropy:
-            self._note_loss(*args[:1])
+            self._note_loss(*args[:2])
+        if function in _CHOICES:
+            self._note_choice(_CHOICES[function], *args, **kwargs)
         if function is not Tensor.backward or self._going_back:
             return function(*args, **kwargs)
         self.events.append(Backward())
@@ -52,7 +61,8 @@ class Recorder(TorchFunctionMode):
     def note_forward(self, model: nn.Module, images: Any) -> None:
         modes = {name: part.training for name, part in model.named_modules()}
         autocast = torch.is_autocast_enabled("cpu")
-        self.events.append(Forward(_copied(images), modes, autocast))
+        dtype = getattr(images, "dtype", None)
+        self.events.append(Forward(_copied(images), dtype, modes, autocast))
 
     def note_scores(self, scores: Tensor) -> None:
         """The outcome of the forward pass that was noted last."""
@@ -85,12 +95,19 @@ class Recorder(TorchFunctionMode):
     def _add_step(self) -> None:
         self.events.append(Step(flat(self.parameters), flat_gradient(self.parameters)))
 
-    def _note_loss(self, scores: Any = None) -> None:
+    def _note_loss(self, scores: Any = None, labels: Any = None) -> None:
         try:
             sums = scores.exp().sum(dim=1)
             self.log_probabilities |= bool(((sums - 1).abs() < 1e-6).all())
+            if labels.dim() == 2 and labels.shape[1] != CLASSES:
+                self.shares = labels.shape[1]
         except Exception:  # whatever it was given, the call itself says what is wrong
             return
+
+    def _note_choice(self, name: str, values: Any, dim: Any = None, *_: Any, **__: Any) -> None:
+        is_scores = isinstance(values, Tensor) and values.dim() == 2
+        if is_scores and values.shape[1] == CLASSES and dim in (0, -2):
+            self.over_images = name
 
     def state(self) -> State:
         optimizer, model = self.optimizer, self.model
@@ -110,7 +127,8 @@ class Recorder(TorchFunctionMode):
     def call(self, function: Callable, batches: list[tuple[Tensor, Tensor]], *args) -> Trace:
         """Call the function and note what happens. `batches` are those among its arguments."""
         copies = [(images.clone(), labels.clone()) for images, labels in batches]
-        self.events, before = [], self.state()
+        self.events, self.over_images, self.shares = [], None, None
+        before = self.state()
         result, error = None, None
         with torch.enable_grad(), limited(phrase("call")):
             try:
@@ -120,7 +138,10 @@ class Recorder(TorchFunctionMode):
                 error = raised
             off = not torch.is_grad_enabled()
         altered = not all(map(_same, batches, copies))
-        return Trace(copies, before, self.state(), self.events, result, error, altered, off)
+        changed = {"altered": altered, "emptied": len(batches) != len(copies)}
+        noted = {"over_images": self.over_images, "shares": self.shares, "gradients_off": off}
+        after = self.state()
+        return Trace(copies, before, after, self.events, result, error, **changed, **noted)
 
 
 @contextmanager

@@ -27,6 +27,11 @@ CROSS_ENTROPY = "Call F.cross_entropy on the scores as the model puts them out."
 WRONG_LOSSES: dict[str, Loss] = {
     "the cross-entropy of probabilities: softmax is applied before cross_entropy, which applies "
     "it itself": lambda z, y: F.cross_entropy(z.softmax(dim=1), y),
+    "the cross-entropy of a softmax over the images: softmax(0) is applied before cross_entropy, "
+    "which applies its own over the classes": lambda z, y: F.cross_entropy(z.softmax(dim=0), y),
+    "nll_loss of a log_softmax over the images, dim 0, in place of the classes, dim 1": (
+        lambda z, y: F.nll_loss(z.log_softmax(dim=0), y)
+    ),
     "the cross-entropy of sigmoids: sigmoid is applied before cross_entropy": lambda z, y: (
         F.cross_entropy(z.sigmoid(), y)
     ),

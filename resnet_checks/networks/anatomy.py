@@ -63,7 +63,7 @@ class Plan:
     @cached_property
     def cases(self) -> list[Case]:
         """What each block should be, in order."""
-        cases, before = [], (self.batch, 64, self.height // 4, self.width // 4)
+        cases, before = [], (self.batch, 64, -(-self.height // 4), -(-self.width // 4))
         for stage, (width, number) in enumerate(zip(self.widths, self.blocks, strict=True), 1):
             for block in range(1, number + 1):
                 batch, channels, high, wide = before

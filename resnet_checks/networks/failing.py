@@ -62,6 +62,11 @@ def _explain_shape(anatomy: Anatomy) -> None:
             f"{fault}: num_classes does not decide how many classes there are.",
             "Pass num_classes on to the linear layer.",
         )
+    if len(found) > 2 and (found[0], found[-1]) == plan.output_shape:
+        raise FaultFound(
+            f"{fault}: there is a row for each position. Global average pooling is missing.",
+            "Average over all positions, before the linear layer or behind it.",
+        )
     if len(found) > 2 and not anatomy.linear:
         raise FaultFound(
             f"{fault}. No linear layer was seen.",

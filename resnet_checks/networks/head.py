@@ -17,6 +17,7 @@ _POOLINGS = {
     "sum": lambda x: x.sum(dim=(2, 3)),
     "flat": lambda x: x.flatten(1),
     "one position": lambda x: x[:, :, 0, 0],
+    "each position": lambda x: x.permute(0, 2, 3, 1),
 }
 
 _WRONG_POOLING = {
@@ -46,13 +47,16 @@ class Head:
         read = self.anatomy.linear[0].input if self.anatomy.linear else self.anatomy.run.output
         for name, pool in _POOLINGS.items():
             for value in outputs:
-                if equal(read.flatten(1), pool(value)):
+                if equal(read.flatten(), pool(value).flatten()):
                     self.pooling = name
                     return value
         return outputs[0]
 
-    def check(self) -> None:
-        """One linear layer with bias, on the mean, and nothing behind it."""
+    def check(self) -> str:
+        """One linear layer with bias, on the mean, and nothing behind it; what it is, in words.
+
+        The mean of what the layer makes of each position is the same.
+        """
         linear, anatomy = self.anatomy.linear, self.anatomy
         if not linear:
             raise FaultFound(
@@ -69,8 +73,23 @@ class Head:
             raise FaultFound(f"The classifier holds {len(linear)} linear layers. It should be one.")
         if linear[0].arguments.get("bias") is None:
             raise FaultFound("The classifier has no bias.", "No batch norm follows it, so keep it.")
-        if not equal(anatomy.run.output, linear[0].output):
-            raise FaultFound(*_name_output(anatomy.run.output, linear[0].output))
+        return self._check_output(linear[0].output, anatomy.run.output)
+
+    def _check_output(self, scores: Tensor, result: Tensor) -> str:
+        if self.pooling != "each position":
+            if not equal(result, scores):
+                raise FaultFound(*_name_output(result, scores))
+            return "one linear layer on the mean over all positions"
+        if not equal(result, scores.reshape(len(result), -1, scores.shape[-1]).mean(dim=1)):
+            raise FaultFound(
+                "The linear layer stands before the pooling, on each position, and what comes out "
+                "is not the mean of its results.",
+                _AVERAGE,
+            )
+        return (
+            "one linear layer on each position, then the mean: the same scores as after the mean, "
+            "for more work"
+        )
 
     def _name_input(self) -> str:
         read = self.anatomy.linear[0].input

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from resnet_checks.comparing import activations, equal
+from resnet_checks.networks.anatomy import Anatomy
 from resnet_checks.report import FaultFound
 from resnet_checks.roles import Roles, stride
 from resnet_checks.settings import check_bias, check_kernel, check_norm
@@ -31,6 +32,33 @@ def check_stem(roles: Roles) -> None:
         raise FaultFound(
             _name_stem(read, norm), f"After the batch norm come ReLU, max pool. {_POOL}"
         )
+
+
+def check_whole_image(anatomy: Anatomy) -> None:
+    """The first convolution reads the image as it came, whatever its size."""
+    x, read = anatomy.run.x, anatomy.main[0].input
+    if equal(read, x):
+        return
+    (high, wide), (height, width) = read.shape[2:], x.shape[2:]
+    found, came = f"{high}×{wide}", f"of {height}×{width}"
+    hint = "Convolutions and the mean over all positions take any size. Look for sizes in forward."
+    if _is_part_of(read, x):
+        raise FaultFound(f"The image {came} is cropped to {found} before the stem.", hint)
+    if _is_part_of(x, read):
+        raise FaultFound(f"The image {came} is padded to {found} before the stem.", hint)
+    if (high, wide) != (height, width):
+        raise FaultFound(f"The image {came} is resized to {found} before the stem.", hint)
+    raise FaultFound("The stem does not read the image as it came.", hint)
+
+
+def _is_part_of(small: Tensor, large: Tensor) -> bool:
+    """Whether it is the upper left corner, the lower right one or the middle."""
+    rest = [a - b for a, b in zip(large.shape[2:], small.shape[2:], strict=True)]
+    if small.shape[:2] != large.shape[:2] or min(rest) < 0:
+        return False
+    starts = [(0, 0), rest, [r // 2 for r in rest], [(r + 1) // 2 for r in rest]]
+    high, wide = small.shape[2:]
+    return any(equal(small, large[..., a : a + high, b : b + wide]) for a, b in starts)
 
 
 def check_stem_settings(roles: Roles) -> None:

@@ -16,12 +16,12 @@ from resnet_checks.networks.anatomy import NETWORKS, Anatomy, Plan
 from resnet_checks.networks.failing import explain
 from resnet_checks.networks.head import Head
 from resnet_checks.networks.stages import check_blocks, check_number, check_stages
-from resnet_checks.networks.stem import check_stem
+from resnet_checks.networks.stem import check_stem, check_whole_image
 from resnet_checks.networks.training import check_gradient
 from resnet_checks.phrases import phrase
 from resnet_checks.report import FaultFound, Report, require_maker, write_report
 from resnet_checks.running import like_parameters
-from resnet_checks.training import check_parameters, check_registered
+from resnet_checks.training import check_parameters, check_registered, check_statistics
 
 __all__ = ["network"]
 
@@ -109,12 +109,12 @@ def _structure(module: nn.Module, anatomy: Anatomy, training: bool) -> Iterator[
     projections = sum(case.changes_shape for case in plan.cases)
     kind = phrase(plan.blueprint.name).replace("block", "blocks")
     yield f"{len(plan.cases)} {kind}, {projections} of them with a projection"
-    head.check()
-    yield "one linear layer on the mean over all positions"
+    yield head.check()
     for roles in anatomy.everything:
         with within(roles.case.name):
             check_registered(module, roles)
             check_modes(roles, training)
+            check_statistics(module, roles, training)
     if not any(anatomy.linear[0].weight is p for p in module.parameters()):
         raise FaultFound("The classifier's weights are not registered in the network.")
 
@@ -131,7 +131,10 @@ def _check_single(module: nn.Module, plan: Plan) -> None:
     """One image of another size: no layer counts on a size, and no squeeze drops the batch."""
     single = replace(plan, batch=1, height=130, width=70)
     try:
-        _observed(module, like_parameters(random_values(*single.input_shape), module), single)
+        images = like_parameters(random_values(*single.input_shape), module)
+        anatomy = _observed(module, images, single)
+        check_whole_image(anatomy)
+        check_stages(anatomy)
     except FaultFound as found:
         raise FaultFound(
             f"For a single image of {single.height}×{single.width}: {found.fault}",

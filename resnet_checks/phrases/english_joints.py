@@ -102,6 +102,10 @@ JOINTS: Entries = {
         "The running statistics of the {norm} do not move in train mode.",
         "Look for momentum=0.",
     ),
+    "statistics in eval": (
+        "The running statistics of the {norm} change in eval mode.",
+        "Look for code in forward that writes to them.",
+    ),
     "statistics wrong": "The running statistics of the {norm} do not move towards the batch's.",
     "no gradient": ("No gradient passes through the {name}.", _DETACH),
     "no gradient branch": (

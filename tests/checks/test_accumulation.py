@@ -136,6 +136,11 @@ def late_update(model, optimizer, batches, every):
         loss.backward()
 
 
+def emptying(model, optimizer, batches, every):
+    accumulating()(model, optimizer, list(batches), every)
+    batches.clear()
+
+
 def labels_changed(model, optimizer, batches, every):
     for _, labels in batches:
         labels.zero_()
@@ -266,7 +271,12 @@ FAULTS = {
         "With micro-batches of 4, 2, 3, 1 and 2 images: the gradient is scaled: it is 0.75 times",
     ),
     "scaled": (accumulating(grads=scale(0.1)), "The gradient is scaled: it is 0.1 times"),
-    "clipped": (accumulating(grads=clip), "The gradient is scaled"),
+    "clipped": (accumulating(grads=clip), "The gradient is clipped to the length 1."),
+    "clipped to a half": (
+        accumulating(grads=lambda m: torch.nn.utils.clip_grad_norm_(m.parameters(), 0.5)),
+        "The gradient is clipped to the length 0.5.",
+    ),
+    "empties the list": (emptying, "The list of batches that was given is changed"),
     "weight decay": (accumulating(grads=decay), "holds weight decay beside that"),
     "softmax first": (
         accumulating(losses=lambda z, y: summed(z.softmax(1), y)),

@@ -1,5 +1,6 @@
 """Every fault that `checks.evaluation_loop` names, planted and found; and what passes."""
 
+import copy
 from contextlib import nullcontext
 
 import numpy as np
@@ -153,6 +154,36 @@ def counted_first(model, batches):
     )
 
 
+def answering(hits):
+    """An evaluation that counts right answers in a way of its own."""
+
+    def planted(model, batches):
+        was = {module: module.training for module in model.modules()}
+        model.eval()
+        loss = right = images = 0
+        with torch.no_grad():
+            for batch, labels in batches:
+                scores = model(batch)
+                loss += F.cross_entropy(scores, labels, reduction="sum").item()
+                right += hits(scores, labels).sum().item()
+                images += len(labels)
+        for module, training in was.items():
+            module.training = training
+        return loss / images, right / images
+
+    return planted
+
+
+def on_a_copy(model, batches):
+    return evaluation(back=nothing)(copy.deepcopy(model), batches)
+
+
+def padded(model, images):
+    """Always as many images as the first batch has; what comes of the others is left out."""
+    rows = torch.arange(6) % len(images)
+    return model(images[rows])[: len(images)]
+
+
 def shares(loss, right, images, number):
     return loss / images, right / images
 
@@ -302,6 +333,20 @@ FAULTS = {
     "another loss": (evaluation(losses=half), "By hand it is"),
     "loss is NaN": (changed(lambda loss, acc: (float("nan"), acc)), "The loss is nan"),
     "another accuracy": (changed(lambda loss, acc: (loss, acc / 3)), "The accuracy is 0.1875. By"),
+    "the best image of each class": (answering(lambda z, y: z.argmax(0) == y), "taken over dim 0"),
+    "the best image, by max": (answering(lambda z, y: z.max(dim=0)[1] == y), "max is taken over d"),
+    "the best image, as a column": (
+        answering(lambda z, y: z.argmax(dim=0)[:, None] == y),
+        "argmax is taken over dim 0, the images: it finds for each class the image",
+    ),
+    "every pair": (
+        answering(lambda z, y: z.argmax(1, keepdim=True) == y),
+        "The accuracy counts every pair of an answer and a label: a column (N, 1) and a row",
+    ),
+    "the mean of every pair": (
+        answering(lambda z, y: (z.argmax(1)[:, None] == y).double().mean() * len(y)),
+        "The accuracy counts every pair of an answer and a label",
+    ),
     "clears the gradients": (evaluation(mode=clearing), "gradients that training left in .grad"),
     "changes the parameters": (training, "The parameters change during the evaluation"),
     "resets the statistics first": (evaluation(mode=forgetting), "By hand it is"),
@@ -398,6 +443,9 @@ RIGHT = {
         chosen=lambda batches: [tuple(map(torch.cat, zip(*batches, strict=True)))]
     ),
     "the library's": library,
+    "the library's, as it is": evaluate,
+    "on a copy": on_a_copy,
+    "a padded last batch": evaluation(scores=padded),
     "casts": evaluation(scores=lambda model, images: model(images.double()).float()),
 }
 

@@ -154,7 +154,41 @@ LAYERS = [
     ),
 ]
 
+
+def still(made):
+    made.body[1].nb.momentum = 0.0
+
+
+def copied_statistics(block, x):
+    n = block.na
+    mean, var = n.running_mean.clone(), n.running_var.clone()
+    h = F.batch_norm(block.a(x), mean, var, n.weight, n.bias, block.training)
+    return F.relu(block.nb(block.b(F.relu(h))) + block.way(x))
+
+
+def written_in_eval(made, x):
+    scores = Net.forward(made, x)
+    if not made.training:
+        made.nstart.running_mean.mul_(0.9)
+    return scores
+
+
 TRAINING = [
+    (
+        net(still),
+        "Stage 1, block 2: The running statistics of the batch norm after the second convolution "
+        "do not move in train mode",
+    ),
+    (
+        at(2, copied_statistics),
+        "Stage 2, block 1: The running statistics of the batch norm after the first convolution "
+        "are copies",
+    ),
+    (
+        net(forward=written_in_eval),
+        "In eval mode: Stem: The running statistics of the batch norm after the first convolution "
+        "change in eval mode",
+    ),
     (net(lambda net: setattr(net, "spare", nn.Linear(3, 3))), "12 of them belong to no convolu"),
     (
         net(lambda net: setattr(net.body[1], "na", NeverTrains(64))),

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from plant import Block, Net, conv, net
 from torch import nn
+from torchvision.transforms.functional import center_crop
 
 import resnet_checks as checks
 from resnet_lib import blocks, nets
@@ -170,6 +171,42 @@ STEM = [
     (stem(lambda net, x: Net.stem(net, x).flip(3)), "does not read what the stem puts out"),
 ]
 
+
+def rounded(x, size=32):
+    return x.shape[2] // size * size, x.shape[3] // size * size
+
+
+def cropped(net, x):
+    high, wide = rounded(x)
+    return Net.forward(net, x[..., :high, :wide])
+
+
+def cropped_in_the_middle(net, x):
+    return Net.forward(net, center_crop(x, list(rounded(x))))
+
+
+def padded(net, x):
+    return Net.forward(net, F.pad(x, (0, -x.shape[3] % 32, 0, -x.shape[2] % 32)))
+
+
+def resized(net, x):
+    return Net.forward(net, F.interpolate(x, rounded(x)))
+
+
+def stem_cropped(net, x):
+    x = Net.stem(net, x)
+    high, wide = rounded(x, 8)
+    return x[..., :high, :wide]
+
+
+SIZES = [
+    (net(forward=cropped), "single image of 130×70: The image of 130×70 is cropped to 128×64 bef"),
+    (net(forward=cropped_in_the_middle), "The image of 130×70 is cropped to 128×64 before"),
+    (net(forward=padded), "The image of 130×70 is padded to 160×96 before the stem"),
+    (net(forward=resized), "The image of 130×70 is resized to 128×64 before the stem"),
+    (net(stem=stem_cropped), "single image of 130×70: Stage 1, block 1 puts out 32×16 values per"),
+]
+
 STAGES = [
     (net(block=unstrided), "All four stages run at 16×24: no stage has a stride"),
     (
@@ -200,7 +237,20 @@ def made_of(classes, shapes):
     return made
 
 
+def each_position(net, x):
+    return net.out(x.permute(0, 2, 3, 1))
+
+
 HEAD = [
+    (head(each_position), "there is a row for each position. Global average pooling is missing"),
+    (
+        head(lambda net, x: each_position(net, x).amax((1, 2))),
+        "The linear layer stands before the pooling, on each position, and what comes out is not",
+    ),
+    (
+        head(lambda net, x: each_position(net, x).relu().mean((1, 2))),
+        "The linear layer stands before the pooling, on each position, and what comes out is not",
+    ),
     (
         net(
             lambda net: setattr(net, "norm", nn.BatchNorm1d(512)),
@@ -232,7 +282,7 @@ HEAD = [
 ]
 
 
-@pytest.mark.parametrize(("make", "words"), RUNS + COUNTS + STEM + STAGES + HEAD)
+@pytest.mark.parametrize(("make", "words"), RUNS + COUNTS + STEM + SIZES + STAGES + HEAD)
 def test_fault_is_found(make, words):
     report = checks.network(make, BLOCKS)
     assert not report

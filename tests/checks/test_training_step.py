@@ -9,6 +9,7 @@ from plant_loops import step
 from torch import nn
 
 import resnet_checks as checks
+from resnet_lib import train
 
 earlier = []
 
@@ -110,6 +111,31 @@ def scaled(factor):
             parameter.grad *= factor
 
     return grads
+
+
+def late(change):
+    return lambda model, *_: change(model)
+
+
+def skipping(counts):
+    def planted(model, optimizer, images, labels):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(images), labels)
+        if counts(labels):
+            loss.backward()
+            optimizer.step()
+        return loss.item()
+
+    return planted
+
+
+def in_half(model, optimizer, images, labels):
+    scores = model(images.half())
+    optimizer.zero_grad()
+    loss = F.cross_entropy(scores, labels)
+    loss.backward()
+    optimizer.step()
+    return loss.item()
 
 
 def decayed(model):
@@ -356,6 +382,28 @@ FAULTS = {
         loss_of(lambda z, y: F.cross_entropy(z.softmax(1), y, reduction="sum")),
         "softmax is applied before cross_entropy",
     ),
+    "softmax over the images": (
+        loss_of(lambda z, y: F.cross_entropy(z.softmax(0), y)),
+        "softmax over the images: softmax(0) is applied before cross_entropy",
+    ),
+    "log_softmax over the images": (
+        loss_of(lambda z, y: F.nll_loss(z.log_softmax(0), y)),
+        "nll_loss of a log_softmax over the images",
+    ),
+    "ten classes": (
+        loss_of(lambda z, y: F.cross_entropy(z, F.one_hot(y, 10).to(z))),
+        "shares of 10 classes, and the model puts out 5 scores",
+    ),
+    "small batches are skipped": (
+        skipping(lambda labels: len(labels) == 7),
+        "In the second call, with 4 images, optimizer.step() is never called",
+    ),
+    "clipped too late": (step(last=late(clipped(1.0))), "are clipped after optimizer.step()"),
+    "values clipped too late": (
+        step(last=late(lambda m: torch.nn.utils.clip_grad_value_(m.parameters(), 0.1))),
+        "are clipped after optimizer.step()",
+    ),
+    "half": (in_half, "The forward pass runs in float16. It should run in the precision"),
     "sigmoid first": (
         loss_of(lambda z, y: F.cross_entropy(z.sigmoid(), y)),
         "sigmoid is applied before cross_entropy",
@@ -528,7 +576,22 @@ def with_accuracy(model, optimizer, images, labels):
     return loss.double().item()
 
 
+def shuffled(model, optimizer, images, labels):
+    order = torch.randperm(len(labels))
+    return step()(model, optimizer, images[order], labels[order])
+
+
+def library(model, optimizer, images, labels):
+    """The library's step has its network and its optimiser in a state."""
+    cpu = train.World(torch.device("cpu"))
+    state = train.TrainState(model, train.TrainConfig(), cpu, 1, optimizer=optimizer)
+    train.training_step(state, images, labels)
+    return state.sums[0] / state.sums[2]
+
+
 RIGHT = {
+    "shuffled": shuffled,
+    "the library's": library,
     "zero on top": on_top,
     "zero at the bottom": at_the_bottom,
     "zero through the model": through_the_model,
@@ -573,6 +636,11 @@ def test_log_softmax_before_cross_entropy_is_said_to_change_nothing():
         True,
         False,
     ]
+
+
+def test_numbers_that_are_written_down_get_the_hint_what_the_model_is():
+    report = checks.training_step(loss_of(lambda z, y: (z - F.one_hot(y, 10)).square().mean()))
+    assert "tells 5 classes apart, and its images are (N, 3, 6, 5)" in report.hint
 
 
 @pytest.mark.parametrize("wrong", [None, 3, torch.nn.Linear(2, 2), torch.nn.Linear])
