@@ -124,13 +124,17 @@ def turn_dark(page):
     page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
 
 
-def accessibility_faults(page, only_colours=False):
-    """Run axe; `only_colours` is enough for a page whose structure has been looked at."""
+def accessibility_faults(page, only_colours=False, within=None):
+    """Run axe; `only_colours` is enough for a page whose structure has been looked at.
+
+    within: a selector, where all the rest of the page has been looked at.
+    """
     options = {"rules": {"label-content-name-mismatch": {"enabled": True}}}
     if only_colours:
         options = {"runOnly": {"type": "rule", "values": COLOUR_RULES}}
     page.evaluate(UNCOLOUR, CODE)
-    return _axe_faults(page, {"exclude": [[CODE]]}, options)
+    where = {"exclude": [[CODE]]} | ({"include": [[within]]} if within else {})
+    return _axe_faults(page, where, options)
 
 
 def code_faults(page, classes):

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import json
 import math
 import re
 from urllib.parse import unquote
@@ -11,44 +12,66 @@ import page_checks
 import pytest
 import torch
 from book_ext import living
-from book_ext.living.parts import number
 from building import PAGES, ROOT
+from living_pages import ASKED, FRONT, ON_PAGES, PLACES, figure_on, painted, values
 
-FRONT, CHAPTER = "book/index", "chapters/02_residual_formula"
-# Where each figure lives.
-PLACES = {
-    "one-number": [FRONT, CHAPTER],
-    "block-calculator": ["chapters/04_downsample_shortcuts", "chapters/06_bottleneck_depths"],
-    "gradient-flow": ["chapters/07_gradient_flow"],
-    "architecture": ["chapters/05_resnet18", "chapters/06_bottleneck_depths"],
-}
-ON_PAGES = [(page, name) for name, pages in PLACES.items() for page in pages]
+CHAPTER = "chapters/02_residual_formula"
 MOST = 40_000  # bytes, compressed, that the living figures of a page may take
 
-# Moves every slider to every place; gives what the figure says there.
-SWEEP = """([shortcut]) => {
-  const box = document.querySelector('[data-living="one-number"]');
-  const [weight, depth] = box.querySelectorAll("input[type=range]");
-  box.querySelector("input[type=checkbox]").checked = shortcut;
-  const said = [];
-  for (weight.value = 0; ; weight.value = weight.valueAsNumber + 1) {
-    for (depth.value = 0; ; depth.value = depth.valueAsNumber + 1) {
-      depth.dispatchEvent(new Event("input", { bubbles: true }));
-      said.push([
-        weight.getAttribute("aria-valuetext"),
-        depth.getAttribute("aria-valuetext"),
-        box.querySelector(".living-said").textContent,
-      ]);
-      if (depth.value === depth.max) break;
+# What the table shows, row by row, with the minus sign of programs.
+CELLS = """(name) => {
+  const rows = document.querySelectorAll(`[data-living="${name}"] .living-table tr`);
+  const texts = (row) => [...row.cells].map((cell) => cell.textContent.replaceAll("−", "-"));
+  return JSON.stringify([...rows].map(texts));
+}"""
+# Sets each control to each of its values, as a reader would; says what it gave, and whether the
+# drawing and the sentence are those that `paint` makes of this state.
+DRIVE = """(name) => {
+  const box = document.querySelector(`[data-living="${name}"]`);
+  const { living: figure } = box;
+  const found = [];
+  const tell = (control, said) => {
+    box.dispatchEvent(new Event("input"));
+    const text = said ?? control.getAttribute("aria-valuetext");
+    const { state } = figure;
+    const { width, height } = figure.drawing.getBoundingClientRect();
+    const told = figure.paint({ state, now: figure.aims(state), width, height });
+    const isDrawn = figure.drawing.getAttribute("aria-label") === Living.spoken(told.alt);
+    const isSaid = box.querySelector(".living-said").textContent === told.said;
+    found.push({
+      control: control.dataset.control, text, value: state[control.dataset.control],
+      is_drawn: isDrawn && isSaid,
+      height: box.querySelector(".living-said").getBoundingClientRect().height,
+    });
+  };
+  for (const control of figure.controls) {
+    const { type, max, value, checked } = control;
+    if (type === "range") {
+      for (let place = 0; place <= Number(max); place += 1) {
+        if (place && place < Number(max) && place % 7 !== 3) continue;
+        control.value = place;
+        tell(control);
+      }
+      control.value = value;
+    } else if (type === "checkbox") {
+      for (const turned of [!checked, checked]) {
+        control.checked = turned;
+        tell(control, turned ? "on" : "off");
+      }
+    } else if (type === "radio") {
+      control.checked = true;
+      tell(control, control.value);
+    } else {
+      for (const option of control.options) {
+        control.value = option.value;
+        tell(control, option.value);
+      }
+      control.value = value;
     }
-    if (weight.value === weight.max) return said;
   }
+  return JSON.stringify(found);
 }"""
 LINES = "box => [...box.querySelectorAll('path.residual')].map(path => path.getAttribute('d'))"
-
-
-def figure_on(page, name):
-    return page.locator(f'[data-living="{name}"]')
 
 
 def derivatives(weight, deepest, shortcut):
@@ -65,26 +88,24 @@ def derivatives(weight, deepest, shortcut):
 # One number.
 
 
-def test_one_number_shows_what_autograd_finds_in_its_whole_range(html, browser):
-    context = browser.new_context(reduced_motion="reduce")
-    page = context.new_page()
-    page.goto((html / f"{CHAPTER}.html").as_uri())
-    said = {shortcut: page.evaluate(SWEEP, [shortcut]) for shortcut in (True, False)}
-    context.close()
+def test_one_number_shows_what_autograd_finds_in_its_whole_range(html, open_page):
+    page = open_page((html / f"{CHAPTER}.html").as_uri())
     weights = [round(step / 20, 2) for step in range(-40, 21)]
     cases = [(weight, depth) for weight in weights for depth in range(60)]
-    assert len(said[True]) == len(said[False]) == len(cases)
+    said = {}
+    for shortcut in (True, False):
+        states = [{"weight": w, "depth": n + 1, "shortcut": shortcut} for w, n in cases]
+        said[shortcut] = [shown["said"] for shown in painted(page, "one-number", states)]
     found = {(w, s): derivatives(w, 60, s) for w in weights for s in (True, False)}
     for place, (weight, depth) in enumerate(cases):
         with_it, without = (said[s][place] for s in (True, False))
-        assert {tuple(with_it[:2]), tuple(without[:2])} == {(number(weight), str(depth + 1))}
         plain, residual = (found[weight, s][depth] for s in (False, True))
-        shown = re.search(r"layers?: \S+ = (\S.*)\. Without .* = (\S.*)\.$", with_it[2])
+        shown = re.search(r"layers?: \S+ = (\S.*)\. Without .* = (\S.*)\.$", with_it)
         assert is_rounded(shown[1], residual)
         assert is_rounded(shown[2], plain)
-        assert is_rounded(re.search(r"layers?: \S+ = (\S.*)\.$", without[2])[1], plain)
+        assert is_rounded(re.search(r"layers?: \S+ = (\S.*)\.$", without)[1], plain)
         course = "grows" if abs(weight) > 1 else "shrinks" if 0 < abs(weight) < 1 else "i|k"
-        assert re.search(f"it ({course})", without[2])
+        assert re.search(f"it ({course})", without)
 
 
 def is_rounded(text, value):
@@ -108,19 +129,83 @@ def test_first_picture_is_that_of_the_still_one(html, open_page):
     assert len(still) == 2
 
 
-# Every figure.
+# Every figure, in one visit to each page that it stands on.
 
 
-@pytest.mark.parametrize(("name", "figure"), ON_PAGES)
-def test_it_lives_from_a_folder(html, open_page, name, figure):
-    page = open_page((html / f"{name}.html").as_uri())
+@pytest.fixture(scope="module", params=ON_PAGES, ids="-".join)
+def visit(html, browser, request):
+    """The page, the figure's name, and what the page asks for; faults are in `page.watch`."""
+    name, figure = request.param
+    context = browser.new_context(reduced_motion="reduce", viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    address = (html / f"{name}.html").as_uri()
+    page.watch = page_checks.Watch(page, address)
+    page.goto(address)
+    page.evaluate("document.fonts.ready.then(() => true)")
+    yield page, figure, ASKED.get((name, figure), figure)
+    context.close()
+
+
+def test_it_lives_from_a_folder(visit):
+    page, figure, _ = visit
     box = figure_on(page, figure)
     assert "is-alive" in box.get_attribute("class")
     drawing = box.locator(".living-drawing")
     assert drawing.locator("*").count() > 5
     assert re.search(r"\d", drawing.get_attribute("aria-label"))
-    assert re.search(r"\d", box.locator(".living-said").inner_text())
+    assert box.locator(".living-said").inner_text()
     assert not page.watch.faults
+
+
+def test_controls_give_what_they_say(visit):
+    """Each value of each control reaches the drawing, which is that of the tests' own states."""
+    page, figure, asked = visit
+    expected = set(values(living.figure(asked, ROOT).controls))
+    for width in (1280, 360):
+        page.set_viewport_size({"width": width, "height": 900})
+        driven = json.loads(page.evaluate(DRIVE, figure))
+        offered = {(one["control"], one["text"], one["value"]) for one in driven}
+        assert offered <= expected
+        assert {name for name, *_ in offered} == {name for name, *_ in expected}
+        assert all(one["is_drawn"] for one in driven)
+        heights = {one["height"] for one in driven}
+        assert max(heights) - min(heights) < 0.6, f"the page below moves at {width} pixels"
+        assert not page_checks.width_faults(page)
+    page.set_viewport_size({"width": 1280, "height": 900})
+    assert not page.watch.faults
+
+
+def test_at_work_it_is_as_good_a_page_as_the_others(visit):
+    page, figure, _ = visit
+    box = figure_on(page, figure)
+    box.locator("summary").click()
+    within = f'[data-living="{figure}"]'
+    faults = page_checks.accessibility_faults(page, within=within)
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    faults += page_checks.accessibility_faults(page, only_colours=True, within=within)
+    page.set_viewport_size({"width": 360, "height": 740})
+    faults += page_checks.width_faults(page)
+    page.set_viewport_size({"width": 1280, "height": 900})
+    assert not faults + page.watch.faults
+
+
+def test_on_paper_the_still_picture_stands(visit):
+    page, figure, _ = visit
+    page.emulate_media(media="print")
+    box = figure_on(page, figure)
+    assert not box.locator(".living-controls").is_visible()
+    if living.figure(figure, ROOT).takes_place:
+        assert box.locator(".living-still").locator("img, svg").first.is_visible()
+    page.emulate_media(media="screen")
+
+
+def test_table_can_be_taken_along(visit):
+    page, figure, _ = visit
+    box = figure_on(page, figure)
+    link = box.get_by_role("link", name="As a CSV file")
+    text = unquote(link.get_attribute("href").partition(",")[2])
+    shown = json.loads(page.evaluate(CELLS, figure))
+    assert list(csv.reader(io.StringIO(text))) == shown
 
 
 @pytest.mark.parametrize(("name", "figure"), ON_PAGES)
@@ -148,10 +233,9 @@ def test_where_a_script_fails_the_picture_stands(served, open_page, script):
     assert not box.locator(".living-controls").is_visible()
 
 
-@pytest.mark.parametrize("width", [1280, 360])
-@pytest.mark.parametrize(("name", "figure"), ON_PAGES)
-def test_nothing_jumps_when_it_comes_alive(served, open_page, name, figure, width):
-    page = open_page("about:blank", width=width)
+@pytest.mark.parametrize("name", {name: None for name, _ in ON_PAGES})
+def test_nothing_jumps_when_it_comes_alive(served, open_page, name):
+    page = open_page("about:blank")
     heights = []
     for fails in (True, False):
         if fails:
@@ -159,22 +243,14 @@ def test_nothing_jumps_when_it_comes_alive(served, open_page, name, figure, widt
         else:
             page.unroute("**/living/living.js*")
         page.goto(f"{served}/{name}.html")
-        page.wait_for_load_state("load")
         page.evaluate("document.fonts.ready.then(() => true)")
-        box = figure_on(page, figure)
-        assert ("is-alive" in box.get_attribute("class")) != fails
-        heights.append(box.bounding_box()["height"])
-    assert heights[0] == pytest.approx(heights[1], abs=0.5)
-
-
-def test_the_sentence_never_needs_more_room_than_is_kept(html, open_page):
-    for width in (1280, 360):
-        page = open_page((html / f"{CHAPTER}.html").as_uri(), width=width)
-        box = figure_on(page, "one-number")
-        height = box.bounding_box()["height"]
-        for place in range(0, 61, 4):
-            box.locator("input[type=range]").first.fill(str(place))
-            assert box.bounding_box()["height"] == pytest.approx(height, abs=0.5)
+        for width in (1280, 360):
+            page.set_viewport_size({"width": width, "height": 900})
+            for box in page.locator("[data-living]").all():
+                assert ("is-alive" in box.get_attribute("class")) != fails
+                heights.append(box.bounding_box()["height"])
+    half = len(heights) // 2
+    assert heights[:half] == pytest.approx(heights[half:], abs=0.5)
 
 
 def test_by_keys_alone(html, open_page):
@@ -234,43 +310,6 @@ def test_motion_only_where_it_is_welcome(html, browser, motion):
     assert len(at_last) == 2
     assert (at_once == at_last) == (motion == "reduce")
     context.close()
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize(("name", "figure"), ON_PAGES)
-def test_at_work_it_is_as_good_a_page_as_the_others(html, open_page, name, figure, theme):
-    page = open_page((html / f"{name}.html").as_uri(), theme)
-    box = figure_on(page, figure)
-    for control in box.locator("input[type=range]").all():
-        control.fill("1")
-    box.locator("summary").click()
-    faults = page_checks.accessibility_faults(page, only_colours=theme == "dark")
-    page.set_viewport_size({"width": 360, "height": 740})
-    faults += page_checks.width_faults(page) + page_checks.image_faults(page)
-    assert not faults + page.watch.faults
-
-
-@pytest.mark.parametrize(("name", "figure"), ON_PAGES)
-def test_on_paper_the_still_picture_stands(html, open_page, name, figure):
-    page = open_page((html / f"{name}.html").as_uri())
-    page.emulate_media(media="print")
-    box = figure_on(page, figure)
-    assert not box.locator(".living-controls").is_visible()
-    if living.figure(figure, ROOT).takes_place:
-        assert box.locator(".living-still").locator("img, svg").first.is_visible()
-
-
-@pytest.mark.parametrize("figure", PLACES)
-def test_table_can_be_taken_along(html, open_page, figure):
-    page = open_page((html / f"{PLACES[figure][0]}.html").as_uri())
-    box = figure_on(page, figure)
-    box.locator("summary").click()
-    link = box.get_by_role("link", name="As a CSV file")
-    text = unquote(link.get_attribute("href").partition(",")[2])
-    lines = box.locator(".living-table tr").all()
-    rows = [line.locator("th, td").all_inner_texts() for line in lines]
-    shown = [[cell.replace("−", "-") for cell in row] for row in rows]
-    assert list(csv.reader(io.StringIO(text))) == shown
 
 
 # What it weighs, and where.

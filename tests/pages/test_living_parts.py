@@ -71,6 +71,18 @@ def test_page_says_where_controls_start():
             living.figure(f"one-number?{wrong}", ROOT)
 
 
+def test_page_says_which_part_it_asks_for():
+    depth, epochs = (living.figure(f"predict/{part}", ROOT) for part in ("depth", "epochs"))
+    assert len(depth.table.rows) == 3
+    assert len(epochs.table.rows) == 10
+    with pytest.raises(KeyError):
+        living.figure("predict/nothing", ROOT)
+    tagged = cell("living:predict/depth")
+    living.place_in_notebook(None, nodes.container("", tagged))
+    (place,) = tagged.findall(living.living)
+    assert (place["name"], place["asked"]) == ("predict", "predict/depth")
+
+
 def cell(*tags, shown=True):
     """A code cell as myst_nb leaves it: a container with a container of outputs."""
     made = nodes.container(nb_element="cell_code", cell_metadata={"tags": list(tags)})

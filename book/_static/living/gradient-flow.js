@@ -1,6 +1,6 @@
 // Gradient flow: the size of each convolution's gradient before training, on one fixed axis.
 Living.figure("gradient-flow", ({ networks, starts, lowest, highest, ticks }) => {
-  const { made, number, power } = Living;
+  const { fixed, made, power, span } = Living;
   const EDGE = { left: 46, right: 14, top: 24, bottom: 54 };
   const DEEPEST = 55; // convolutions of 56 layers, and 55 points are enough for any depth:
   const PLACES = [...Array(DEEPEST).keys()]; // of 7, 19 or 55 convolutions, each falls on one
@@ -12,14 +12,6 @@ Living.figure("gradient-flow", ({ networks, starts, lowest, highest, ticks }) =>
   const most = (list) => Math.max(...list);
   const exponent = (value) => (value ? Math.log10(value) : lowest - NONE);
   const median = ({ norms }) => norms.toSorted((a, b) => a - b)[Math.floor(norms.length / 2)];
-  const fixed = (places) => (value) => {
-    const rounded = Number(value.toFixed(places)) || 0; // never minus zero
-    return rounded.toFixed(places).replace("-", "−");
-  };
-  const span = (list, write = number) => {
-    const [low, high] = [least, most].map((end) => write(end(list)).replaceAll(" ", "\u00a0"));
-    return low === high ? low : `${low} to ${high}`;
-  };
 
   // The kind that is chosen, and its twin.
   const kindsOf = ({ skip }) => (skip ? ["residual", "plain"] : ["plain", "residual"]);

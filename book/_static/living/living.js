@@ -1,11 +1,12 @@
 // Brings a page's living figures to life. Where a script fails, the still picture goes on standing.
 //
-// A figure's own script calls Living.figure(name, make). make(data) gives { paint, aims, limits }.
-// paint({ state, now, width, height }) draws: from the controls' values and the size of the drawing
-// it makes { shapes, alt, said, slots }: SVG elements, the drawing's text alternative, the sentence
-// under it, and the text of each place in the panel. aims(state), if there is one, gives an object
-// of numbers; `now` has the same names, and moves there where motion is welcome. limits(state), if
-// there is one, gives for sliders by name how many of their values they offer in this state.
+// A figure's own script calls Living.figure(name, make). make(data, box) gives { paint, aims,
+// limits }. paint({ state, now, width, height }) draws: from the controls' values and the size of
+// the drawing it makes { shapes, alt, said, slots }: SVG elements, the drawing's text alternative,
+// the sentence under it, and the text of each place in the panel. aims(state), if there is one,
+// gives an object of numbers; `now` has the same names, and moves there where motion is welcome.
+// limits(state), if there is one, gives for sliders by name how many of their values they offer in
+// this state.
 {
   const Living = (window.Living ??= {});
   const QUIET = 500; // milliseconds without a change until a screen reader is told
@@ -36,6 +37,17 @@
     const [first, exponent] = value.toExponential(1).split("e");
     return `${minus(String(Number(first)))} × 10${Living.power(Number(exponent))}`;
   };
+  // With so many decimals; never minus zero.
+  Living.fixed = (places) => (value) => {
+    const rounded = Number(value.toFixed(places)) || 0;
+    return minus(rounded.toFixed(places));
+  };
+  // From the least to the most, each end unbroken.
+  Living.span = (list, write = Living.number) => {
+    const ends = [Math.min(...list), Math.max(...list)];
+    const [low, high] = ends.map((end) => write(end).replaceAll(" ", "\u00a0"));
+    return low === high ? low : `${low} to ${high}`;
+  };
   // As it is read out: raised digits are skipped or spelled by many voices.
   Living.spoken = (text) => {
     const lower = (sign) => PLAIN[SIGNS.indexOf(sign)];
@@ -53,14 +65,20 @@
       this.controls = [...box.querySelectorAll("[data-control]")];
       const { data, sliders } = JSON.parse(box.querySelector(".living-data").textContent);
       this.sliders = sliders;
-      const { paint, aims = () => ({}), limits = () => ({}) } = make(data);
+      const { paint, aims = () => ({}), limits = () => ({}) } = make(data, box);
       Object.assign(this, { paint, aims, limits });
       this.limit();
       this.now = aims(this.state);
       this.show();
       box.classList.add("is-alive");
+      box.living = this; // tests ask it for states by the thousand
       box.addEventListener("input", () => this.change());
       new ResizeObserver(() => this.show()).observe(this.drawing);
+    }
+
+    // The values of a slider and their texts; the points of a curve share one scale.
+    scale({ dataset: { scale, control } }) {
+      return this.sliders[scale ?? control];
     }
 
     get state() {
@@ -68,9 +86,9 @@
       for (const control of this.controls) {
         const { control: name } = control.dataset;
         const { type, checked, value, valueAsNumber } = control;
-        if (type === "range") state[name] = this.sliders[name].values[valueAsNumber];
+        if (type === "range") state[name] = this.scale(control).values[valueAsNumber];
         else if (type === "checkbox") state[name] = checked;
-        else if (checked) state[name] = value;
+        else if (checked || type === "select-one") state[name] = value;
       }
       return state;
     }
@@ -110,7 +128,7 @@
     show() {
       for (const control of this.controls) {
         if (control.type !== "range") continue;
-        const text = this.sliders[control.dataset.control].texts[control.valueAsNumber];
+        const text = this.scale(control).texts[control.valueAsNumber];
         control.setAttribute("aria-valuetext", text);
         control.nextElementSibling.textContent = text;
       }

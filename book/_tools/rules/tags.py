@@ -29,7 +29,7 @@ def _living_faults(cell: NotebookNode, scripts: Path) -> Iterator[tuple[str, str
     for tag in cell.metadata.get("tags", []):
         if not tag.startswith(LIVING):
             continue
-        name = tag.removeprefix(LIVING).partition("?")[0]
+        name = re.split("[/?]", tag.removeprefix(LIVING))[0]
         if not (scripts / f"{name}.js").is_file():
             yield f"asks for the living figure {name!r}.", f"Write {SCRIPTS}/{name}.js, or another."
         if not cell.get("outputs"):

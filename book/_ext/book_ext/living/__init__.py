@@ -5,9 +5,11 @@ A figure NAME is two files: `book/_static/living/NAME.js`, which draws, and the 
 knows, and the same numbers as a table. A notebook places it by tagging the cell of the still
 picture `living:NAME`; a page in Markdown by the directive `{living} NAME`. GitHub and Colab show
 the still picture, and so do paper and a browser without scripts. `living:NAME?CONTROL=VALUE&…`
-lets controls start elsewhere on this page.
+lets controls start elsewhere on this page. `living:NAME/PART` asks `figure(root, PART)`: one script
+that serves several sets of data.
 """
 
+import re
 import subprocess
 from importlib import import_module
 from pathlib import Path
@@ -34,15 +36,16 @@ def known():
 
 
 def figure(asked, root):
-    """What the figure's Python function gives, for NAME or NAME?CONTROL=VALUE&…
+    """What the figure's Python function gives, for NAME, NAME/PART or NAME?CONTROL=VALUE&…
 
     Raises:
-        KeyError: there is no script of this name, or no control with this value.
+        KeyError: there is no script of this name, no such part, or no control with this value.
     """
-    name, _, starts = asked.partition("?")
+    path, _, starts = asked.partition("?")
+    name, *part = path.split("/")
     if name not in known():
         raise KeyError(f"there is no living figure {name!r}; there are: {', '.join(known())}")
-    made = import_module(f"{__name__}.{name.replace('-', '_')}").figure(Path(root))
+    made = import_module(f"{__name__}.{name.replace('-', '_')}").figure(Path(root), *part)
     return made.starting(dict(parse_qsl(starts, strict_parsing=bool(starts))))
 
 
@@ -92,7 +95,7 @@ def place_in_notebook(app, doctree):
 
 
 def _wrap(cell, asked):
-    name = asked.partition("?")[0]
+    name = re.split("[/?]", asked)[0]
     shown = cell.children[-1] if cell.children else None
     if name not in known():
         logger.warning(_unknown(name), location=cell)

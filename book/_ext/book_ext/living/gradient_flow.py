@@ -5,11 +5,10 @@ tests/pages/test_living_gradient.py compares what is shown with the record.
 """
 
 import json
-from decimal import ROUND_HALF_UP, Decimal
 from functools import partial
 from itertools import product
 
-from book_ext.living.parts import Choice, Figure, Switch, Table, number
+from book_ext.living.parts import Choice, Figure, Switch, Table, fixed, span
 
 RECORD = "results/gradient_regimes.json"
 DEPTHS = {"8": "8", "20": "20", "56": "56"}
@@ -50,17 +49,6 @@ def kept(run):
     """What the script needs of a run; the classifier's gradient, the last, is not shown."""
     errors = {optimizer: error(run, optimizer) for optimizer in ("SGD", "Adam")}
     return {"norms": run["norms"][:-1], "cosine": run["cosine"], **errors}
-
-
-def fixed(places, value):
-    rounded = Decimal(value).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
-    return format(rounded or abs(rounded), "f").replace("-", "−")
-
-
-def span(values, write=number):
-    """From the least to the most, as gradient-flow.js writes it."""
-    ends = [write(value) for value in (min(values), max(values))]
-    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
 
 
 def table(found):

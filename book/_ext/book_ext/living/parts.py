@@ -1,6 +1,7 @@
 """What a living figure is made of, and the HTML in which it waits for its script."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from decimal import ROUND_HALF_UP, Context, Decimal
 from html import escape
@@ -74,6 +75,55 @@ class Switch:
         return (
             f'<label class="living-switch"><input type="checkbox" data-control="{self.name}" '
             f'autocomplete="off"{" checked" * self.start}> {escape(self.label)}</label>'
+        )
+
+
+@dataclass(frozen=True)
+class Menu(Choice):
+    """One of many options: a list to unfold."""
+
+    def html(self, ident):
+        options = "".join(
+            f'<option value="{option}"{" selected" * (option == self.start)}>'
+            f"{escape(words)}</option>"
+            for option, words in self.options.items()
+        )
+        return (
+            f'<label for="{ident}">{escape(self.label)}</label>'
+            f'<select id="{ident}" data-control="{self.name}" autocomplete="off">{options}</select>'
+        )
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Points that the reader moves up and down: one slider each, seen in the drawing alone.
+
+    places: what each point stands above. The script gets the values "NAME 0", "NAME 1" and so on.
+    """
+
+    name: str
+    label: str
+    places: list[str]
+    values: list
+    start: float
+    texts: list[str]
+
+    @property
+    def words(self):
+        return dict(zip(self.texts, self.values, strict=True))
+
+    def html(self, ident):
+        place = self.values.index(self.start)
+        points = "".join(
+            f'<input type="range" id="{ident}-{point}" data-control="{self.name} {point}" '
+            f'data-scale="{self.name}" autocomplete="off" min="0" max="{len(self.values) - 1}" '
+            f'value="{place}" aria-label="{escape(words)}" aria-orientation="vertical" '
+            f'aria-valuetext="{escape(self.texts[place])}"><span aria-hidden="true"></span>'
+            for point, words in enumerate(self.places)
+        )
+        return (
+            f'<fieldset class="living-points"><legend>{escape(self.label)}</legend>'
+            f"<div>{points}</div></fieldset>"
         )
 
 
@@ -166,7 +216,7 @@ class Figure:
 
     def inline(self):
         """What the script reads, in the page itself: from a folder it may fetch nothing."""
-        sliders = [control for control in self.controls if isinstance(control, Slider)]
+        sliders = [control for control in self.controls if isinstance(control, Slider | Curve)]
         known = {slider.name: asdict(slider) for slider in sliders}
         kept = {name: {k: s[k] for k in ("values", "texts")} for name, s in known.items()}
         text = json.dumps({"data": self.data, "sliders": kept}, ensure_ascii=False)
@@ -194,3 +244,15 @@ def number(value):
 
 def power(exponent):
     return str(exponent).translate(SUPERSCRIPTS)
+
+
+def fixed(places, value):
+    """With so many decimals; a half is rounded up, and nothing is minus zero."""
+    rounded = Decimal(value).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
+    return format(rounded or abs(rounded), "f").replace("-", "−")
+
+
+def span(values, write: Callable[[float], str] = number):
+    """From the least to the most, as living.js writes it."""
+    ends = [write(value) for value in (min(values), max(values))]
+    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
