@@ -87,7 +87,7 @@ def read(folder: Path) -> Run:
         raise Failure(f"there is no run in {folder}: {path} is missing")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Failure(f"{path} is damaged: {error}") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise Failure(f"{path} is not of this version of resnet_lib, or no run")
@@ -142,7 +142,7 @@ def earlier_rows(path: Path) -> list[dict[str, Any]]:
     """Rows of history.json; none where it is missing or damaged, for the checkpoints have them."""
     try:
         return list(json.loads(path.read_text(encoding="utf-8"))["epochs"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return []
 
 

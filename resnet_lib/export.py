@@ -155,7 +155,10 @@ class OnnxNetwork(nn.Module):
         options.log_severity_level = 3  # errors alone
         try:
             self.session = onnxruntime.InferenceSession(
-                content, options, providers=["CPUExecutionProvider"]
+                content,
+                options,
+                providers=["CPUExecutionProvider"],
+                enable_fallback=0,  # which prints, and tries the same again
             )
         except Exception as error:  # its errors have no class in common
             raise ValueError(f"{path} is no network that ONNX Runtime reads: {error}") from None

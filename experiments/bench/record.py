@@ -254,8 +254,10 @@ def load(path: Path) -> dict:
 
     try:
         record = json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecordError(f"{path} is damaged or cut short ({error}).") from error
     if not isinstance(record, dict) or set(record) != set(FIELDS):
         raise RecordError(f"{path} is no record: its fields must be {', '.join(FIELDS)}.")
+    if not isinstance(record["results"], list) or not isinstance(record["wall_seconds"], float):
+        raise RecordError(f"{path} is no record: its results are no list, or its time no number.")
     return record

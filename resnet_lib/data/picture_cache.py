@@ -4,6 +4,7 @@ A cache is a file of raw bytes, (N, 3, size, size), and beside it a JSON file th
 files they were made from. A cache is put in place whole, the JSON file last.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -47,9 +48,14 @@ def cache_path(cache: str | os.PathLike, root: Path, size: int) -> Path:
 
 
 def load(path: Path, made_from: dict) -> tuple[Tensor, dict] | None:
-    """Bytes and notes of the cache; None if there is none, or one of other files or settings."""
+    """Bytes and notes of the cache; None if there is none, or one of other files or settings.
+
+    None, too, if its JSON file is not as `keep` wrote it.
+    """
     stored = _stored(path)
-    if stored is None or stored["made_from"] != made_from or stored["state"] != _state(path):
+    if stored is None or stored.pop("sha256", None) != _digest(stored):
+        return None
+    if stored["made_from"] != made_from or stored["state"] != _state(path):
         return None
     return _mapped(path, stored["shape"]), stored["notes"]
 
@@ -139,7 +145,8 @@ class NewCache:
             "shape": shape,
             "notes": notes,
         }
-        write_whole(_about(self.path), json.dumps(stored).encode())
+        content = json.dumps({"sha256": _digest(stored), **stored})
+        write_whole(_about(self.path), content.encode())
         return _mapped(self.path, shape)
 
     def _let_go(self) -> None:
@@ -151,6 +158,10 @@ class NewCache:
 def _mapped(path: Path, shape: Sequence[int]) -> Tensor:
     # Copy on write: whoever changes the tensor does not change the file.
     return torch.from_numpy(np.memmap(path, np.uint8, "c", shape=tuple(shape)))
+
+
+def _digest(stored: dict) -> str:
+    return hashlib.sha256(json.dumps(stored, sort_keys=True).encode()).hexdigest()
 
 
 def _about(path: Path) -> Path:
@@ -167,6 +178,6 @@ def _stored(path: Path) -> dict | None:
     try:
         stored = json.loads(_about(path).read_text(encoding="utf-8"))
         is_own = path.is_file() and stored["format"] == FORMAT
-    except (OSError, ValueError, TypeError, LookupError):
+    except (OSError, ValueError, TypeError, LookupError, RecursionError):
         return None
     return stored if is_own else None

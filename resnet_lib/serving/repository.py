@@ -27,6 +27,10 @@ __all__ = ["Version", "fault_of", "publish", "roll_back", "versions"]
 
 MODEL, SETTINGS = "model.onnx", "model-settings.json"
 RUNTIME = "resnet_lib.serving.runtime.OnnxRuntime"
+# What the settings of a version say of it, beside how it is run.
+KINDS = {"size": int, "sha256": str, "published": str, "note": str} | dict.fromkeys(
+    ("classes", "image", "mean", "std"), list
+)
 # What Kubernetes allows too, where a model's name becomes a host's.
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -101,6 +105,7 @@ def versions(repository: str | os.PathLike, name: str) -> list[Version]:
 
     Raises:
         FileNotFoundError: there is no such model.
+        ValueError: the settings of a version are damaged; `fault_of` says it of each version.
     """
     model = Path(repository) / name
     if not model.is_dir():
@@ -119,7 +124,7 @@ def roll_back(repository: str | os.PathLike, name: str, *, to: int | None = None
 
     Raises:
         FileNotFoundError: there is no such model.
-        ValueError: there is no such version, or its file is damaged.
+        ValueError: there is no such version, or its file, or the settings of one, are damaged.
         OSError: the system cannot write there.
     """
     known = {version.number: version for version in versions(repository, name)}
@@ -131,7 +136,7 @@ def roll_back(repository: str | os.PathLike, name: str, *, to: int | None = None
     old = known[to]
     if fault := fault_of(old.folder):
         raise ValueError(f"to must be a whole version, but {fault}")
-    about = json.loads((old.folder / SETTINGS).read_text(encoding="utf-8"))["parameters"]["extra"]
+    about = _about(old.folder)
     kept = {key: value for key, value in about.items() if key not in ("sha256", "size")}
     content = (old.folder / MODEL).read_bytes()
     return _add(old.folder.parent, content, kept, f"version {to} again")
@@ -143,7 +148,7 @@ def fault_of(folder: str | os.PathLike) -> str:
     try:
         version = _read(folder)
         content = (folder / MODEL).read_bytes()
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError) as error:
         return f"version {folder.name} cannot be read: {error}"
     if len(content) != version.size:
         return (
@@ -156,9 +161,28 @@ def fault_of(folder: str | os.PathLike) -> str:
 
 
 def _read(folder: Path) -> Version:
-    about = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["parameters"]["extra"]
-    known = {key: about[key] for key in ("size", "sha256", "published", "note")}
+    about = _about(folder)
+    known = {key: about[key] for key in KINDS if key in Version.__annotations__}
     return Version(number=int(folder.name), folder=folder, **known)
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    """What the settings of a version say of it.
+
+    Raises:
+        OSError: there are none.
+        ValueError: they are not as `_settings` makes them.
+    """
+    path = folder / SETTINGS
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))["parameters"]["extra"]
+        lacking = [key for key, kind in KINDS.items() if not isinstance(about[key], kind)]
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        reason = f"it lacks {error}" if isinstance(error, LookupError) else error
+        raise ValueError(f"{path} is damaged: {reason}") from None
+    if lacking:
+        raise ValueError(f"{path} is damaged: {lacking[0]} is {about[lacking[0]]!r}")
+    return about
 
 
 def _add(model: Path, content: bytes, about: Mapping[str, Any], note: str) -> Version:

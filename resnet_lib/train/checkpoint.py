@@ -100,7 +100,7 @@ class Checkpoints:
         for path in self.paths():
             try:
                 state = _read(path)
-            except (OSError, ValueError, KeyError, RecursionError) as error:
+            except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
                 faults.append(f"{path} cannot be used: {error}.")
                 continue
             if faults:

@@ -17,6 +17,8 @@ from resnet_lib.weights.formats import is_safetensors
 # The one entry of the metadata: several would be written in an order left to chance.
 ENTRY = "resnet_lib"
 FOLDER = Path(__file__).parent
+# What the lists on a card hold.
+KINDS = {"classes": str, "image": int, "mean": int | float, "std": int | float}
 # What the files that come with the library do not say: they are older than this entry.
 SHIPPED_IMAGES = {"cifar10": (3, 32, 32), "digits": (1, 8, 8)}
 
@@ -90,6 +92,7 @@ def read_card(path: str | os.PathLike) -> ModelCard:
     """
     path = Path(path)
     about = _metadata(path)
+    _check_card(about, path)
     shipped = path.resolve().parent == FOLDER
     if shipped and "image" not in about:
         about["image"] = SHIPPED_IMAGES[path.stem.partition("-")[2]]
@@ -111,7 +114,8 @@ def check_function(model: nn.Module, card: ModelCard) -> None:
         mine = options_of(model)
     except ValueError:  # blocks of the reader's own
         return
-    theirs = options_of(_drawn(card.net, 1, 1, card.options))
+    with torch.device("meta"):  # no memory for its weights
+        theirs = options_of(network_of(card, 1, 1))
     differ = [name for name in theirs if theirs[name] != mine.get(name)]
     if differ:
         pairs = ", ".join(f"{n} {mine.get(n)!r} and {theirs[n]!r}" for n in differ)
@@ -120,6 +124,18 @@ def check_function(model: nn.Module, card: ModelCard) -> None:
             f"names and shapes agree. In model and file: {pairs}. load_network builds the right "
             "one; load_weights(model, read_weights(source)) loads them here all the same."
         )
+
+
+def network_of(card: ModelCard, num_classes: int, in_channels: int) -> ResNet | CifarResNet:
+    """The network that a card names, with random weights.
+
+    Raises:
+        ValueError: there is no such network, or none with these options.
+    """
+    try:
+        return by_name(card.net, num_classes, in_channels, **card.options)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the card in {card.path} names no network: {error}") from None
 
 
 def _drawn(net: str, num_classes: int, in_channels: int, options: Mapping) -> nn.Module:
@@ -147,7 +163,25 @@ def _unusual(net: str, model: nn.Module) -> dict[str, Any]:
     raise ValueError(f"net must name the network that is saved, and the model is no {net}")
 
 
-def _metadata(path: Path) -> dict[str, Any]:
+def _check_card(about: Any, path: Path) -> None:
+    """Refuse what `save_weights` has not written so.
+
+    Raises:
+        ValueError: an entry is of another kind.
+    """
+    is_card = isinstance(about, dict)
+    for name, kinds in KINDS.items() if is_card else ():
+        values = about.get(name, [])
+        is_card = is_card and isinstance(values, list)
+        is_card = is_card and all(isinstance(v, kinds) and v is not True for v in values)
+    if not is_card or not isinstance(about.get("net", ""), str):
+        raise ValueError(f"{path} is damaged: its card is none")
+    options = about.get("options", {})
+    if not isinstance(options, dict):
+        raise ValueError(f"{path} is damaged: the options on its card are none")
+
+
+def _metadata(path: Path) -> Any:
     if not path.is_file():
         raise FileNotFoundError(f"path names no file: {path}")
     with path.open("rb") as file:
@@ -158,5 +192,5 @@ def _metadata(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, "pt") as opened:
             return json.loads((opened.metadata() or {}).get(ENTRY, "{}"))
-    except (SafetensorError, ValueError) as error:
+    except (SafetensorError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} is damaged: {error}") from None

@@ -1,6 +1,7 @@
 """A file of weights: opened without running code in it, or named as what it is instead."""
 
 import argparse
+import errno
 import pathlib
 import pickle
 import pickletools
@@ -93,9 +94,10 @@ def _open_pickle(path: Path) -> object:
         # As a file, for by its name newer versions of PyTorch take a path for safetensors.
         with path.open("rb") as file, safe_globals(PLAIN_DATA):
             return torch.load(file, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
     except Exception as error:  # an unpickler meets damage with any error at all
+        # What is damaged may name a place before the file's beginning, which the system refuses.
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise
         held = _beside_tensors(path) if isinstance(error, pickle.UnpicklingError) else None
         if held is not None:
             raise ValueError(f"{path} {_not_opened(path, held)}") from None

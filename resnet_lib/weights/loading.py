@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from resnet_lib.blocks import PadShortcut
-from resnet_lib.nets import by_name
 from resnet_lib.weights import mismatch
-from resnet_lib.weights.cards import ModelCard, check_function, read_card
+from resnet_lib.weights.cards import ModelCard, check_function, network_of, read_card
 from resnet_lib.weights.reading import NestedWeights, read_weights
 
 if TYPE_CHECKING:
@@ -122,7 +121,7 @@ def load_network(path: str | os.PathLike) -> tuple[nn.Module, ModelCard]:
     if lacking:
         raise ValueError(f"{path} holds no {card.net}: it lacks {', '.join(lacking)}")
     num_classes, in_channels = len(weights["fc.bias"]), weights["conv1.weight"].shape[1]
-    network = by_name(card.net, num_classes, in_channels, **card.options)
+    network = network_of(card, num_classes, in_channels)
     load_weights(network, weights)
     return network.eval(), card
 
