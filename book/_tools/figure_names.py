@@ -18,8 +18,9 @@ IDEAS = json.loads(PALETTE.read_text(encoding="utf-8"))
 HUES = {"residual": "blue", "shortcut": "orange", "plain": "grey", "gradient": "purple"}
 HUES |= {"other": "green", "ink": "black", "muted": "dark grey", "grid": "light grey"}
 STYLES = {"--": "dashed", ":": "dotted", "-.": "dash-dotted"}
-NEAR, NEAR_IF_GREY = 90, 40  # pixels between a name and its line, where it touches none
-SAME_FAMILY = 0.04  # of the distance from black to white
+# Pixels between a name and its line, if it touches none: in its colour, in a shade of it, in grey.
+NEAR, NEAR_IF_SHADE, NEAR_IF_GREY = 1000, 90, 40
+SAME_FAMILY, SAME_SHADE = 0.04, 0.04  # of the distance from black to white
 
 
 def family(color: str) -> tuple[str, float]:
@@ -142,7 +143,7 @@ def name_series(words: Words, found: list[Series | Across]) -> dict[int, str]:
             away = words.distance(one, number)
             same, akin = color == one.look.color, family(color)[0] == family(one.look.color)[0]
             grey = family(color)[0] in ("ink", "muted", "plain")
-            limit = 1 if tied else NEAR if same or akin else NEAR_IF_GREY if grey else 0
+            limit = NEAR if same else NEAR_IF_SHADE if akin else NEAR_IF_GREY if grey else 0
             is_name = not is_number(said.replace("%", ""))
             if (is_name and (tied or away < limit)) or (tied and same):
                 pairs.append((not tied, not same, not akin, away, number, place))
@@ -205,7 +206,7 @@ def settle(panels: list[list[dict]]) -> None:
         for row in rows:
             names = of_color[row["look"].color] - {""}
             if not row["name"] and len(rows) > 1:
-                twin = twins.get(row["look"], "")
+                twin = twins.get(row["look"]) or _same_shade(row["look"], looks, twins)
                 row["name"] = twin or _described(row, looks, names)
             elif row["key"] and row["key"] not in row["name"]:
                 row["name"] = ", ".join(filter(None, (row["name"], row["key"])))
@@ -215,6 +216,19 @@ def settle(panels: list[list[dict]]) -> None:
 def _one_for_all(rows: list[dict]) -> bool:
     """Whether a panel names but one of its many lines: perhaps with words for all of them."""
     return len(rows) > 2 and sum(bool(row["name"]) for row in rows) == 1
+
+
+def _same_shade(look: Look, beside: list[Look], twins: dict[Look, str]) -> str:
+    """The name of the same shade of another colour, where a panel has one colour in shades."""
+    if len({family(one.color)[0] for one in beside}) > 1 or len({one.color for one in beside}) < 3:
+        return ""
+
+    def alike(one: Look) -> bool:
+        as_full = abs(family(one.color)[1] - family(look.color)[1]) < SAME_SHADE
+        return as_full and one._replace(color=look.color) == look
+
+    found = {name for one, name in twins.items() if alike(one)}
+    return found.pop() if len(found) == 1 else ""
 
 
 def _described(row: dict, looks: list[Look], names: set[str]) -> str:

@@ -55,8 +55,9 @@ def _grouped(marks: list[Series]) -> list[Series]:
     """Single marks of one look are one series, and so are ranges and bars."""
     groups: dict[tuple, Series] = {}
     bars = [one for one in marks if one.is_bar]
-    spots = Counter(one.y[0] if one.lying else one.x[0] for one in bars)
-    # One bar at each place: whatever their colours, they are one series.
+    # Bars are drawn side by side around whole numbers. One at each: whatever their colours, they
+    # are one series.
+    spots = Counter(round(one.y[0] if one.lying else one.x[0]) for one in bars)
     alone = all(count == 1 for count in spots.values()) and not any(one.label for one in bars)
     for number, one in enumerate(marks):
         look = "" if one.is_bar and alone else one.look

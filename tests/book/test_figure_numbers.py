@@ -131,6 +131,37 @@ def test_a_legend_of_styles_names_lines_of_every_colour(axes):
     assert list(by_name(axes)) == ["56, test", "56, training", "20, test", "20, training"]
 
 
+def two_panels(draw):
+    with plots.figure(2) as panels:
+        draw(*panels)
+    plots.plt.close(panels[0].figure)
+    found = figure_data.numbers(panels[0].figure)["panels"]
+    return [[series["name"] for series in one["series"]] for one in found]
+
+
+def test_a_name_holds_for_the_same_look_and_shade_in_another_panel():
+    def draw(left, right):
+        for idea, axes in (("plain", left), ("residual", right)):
+            shades = plots.shades(plots.COLORS[idea], 3)
+            for depth, shade in zip((8, 20, 56), shades, strict=True):
+                axes.plot([0, 1], [depth, 2 * depth], color=shade)
+                if axes is left:
+                    plots.label(axes, 1, 2 * depth, f"{depth} layers", plots.COLORS[idea])
+
+    assert two_panels(draw) == [["8 layers", "20 layers", "56 layers"]] * 2
+
+
+def test_one_word_for_all_lines_of_a_panel_names_none_of_them():
+    def draw(left, right):
+        for number, style in enumerate(("-", "--", ":")):
+            for axes in (left, right):
+                axes.plot([0, 1], [number, number + 1], style, color=BLUE)
+            plots.label(right, 1, number + 1, f"line {number}", BLUE)
+        plots.label(left, 1, 3, "all three", BLUE)
+
+    assert two_panels(draw) == [["line 0", "line 1", "line 2"]] * 2
+
+
 def test_histogram_counts_stand_at_the_middle_of_their_bins(axes):
     values = np.random.default_rng(1).normal(size=500)
     counts, edges, _ = axes.hist(values, bins=40)
