@@ -14,12 +14,13 @@ no numbers to read; neither does a map of colours. `none` says so for a whole fi
 
 from __future__ import annotations
 
-import json
 import math
 
+from figure_looks import settle
 from figure_marks import Look, Series, is_number, named, series, shown_axes, ticks
-from figure_names import Words, by_key, legend_keys, name_points, name_series, settle
+from figure_names import Words, by_key, legend_keys, name_points, name_series
 from figure_series import is_histogram, together
+from figure_tables import packed
 from matplotlib.axes import Axes
 from matplotlib.contour import ContourSet
 
@@ -39,12 +40,16 @@ def numbers(figure) -> dict:
     if not panels:
         return {"none": max(reasons, key=reasons.count)}
     settle([[row for row in panel["series"] if row["look"]] for panel in panels])
+    lines = [line for panel in panels for line in panel["across"]]
+    names = {(line["axis"], line["at"]): line["name"] for line in lines if line["name"]}
+    for line in lines:
+        line["name"] = line["name"] or names.get((line["axis"], line["at"]), "")
     return {"panels": [_finished(panel) for panel in panels]}
 
 
 def as_text(figure) -> str:
-    """The numbers as an output's metadata holds them: on one line, which keeps notebooks short."""
-    return json.dumps(numbers(figure), ensure_ascii=False, separators=(",", ":"))
+    """The numbers as an output's metadata holds them."""
+    return packed(numbers(figure))
 
 
 def nothing_to_read(axes: Axes) -> str:
@@ -77,9 +82,11 @@ def _cells(axes: Axes) -> dict | None:
 
 def _titles(axes: Axes) -> dict[str, str]:
     figure, shared = axes.figure, axes.get_shared_y_axes().get_siblings(axes)
-    left = next((one.get_ylabel() for one in figure.axes if one in shared and one.get_ylabel()), "")
+    beside = sorted(shown_axes(figure), key=lambda one: one not in shared)
+    left = next((one.get_ylabel() for one in beside if one.get_ylabel()), "")
     title = " ".join(axes.get_title(place) for place in ("left", "center", "right"))
     x = axes.get_xlabel() or figure.get_supxlabel()
+    # Panels side by side often share the name of the left one's axis, if not the axis itself.
     y = axes.get_ylabel() or left or figure.get_supylabel()
     return {"title": _plain(title), "x": _plain(x), "y": _plain(y)}
 
@@ -94,6 +101,9 @@ def _panel(axes: Axes) -> dict:
     if is_histogram(found):
         titles["x"] = f"{titles['x']}, middle of the bin"
     words, keys = Words(axes), legend_keys(axes)
+    if not keys:  # one legend often serves all panels that show the same
+        others = [one for one in shown_axes(axes.figure) if _titles(one)["y"] == titles["y"]]
+        keys = [key for one in others for key in legend_keys(one)]
     name_points(words, found)
     names = name_series(words, [*found, *across])
     rows = [_row(one, names.get(n, ""), keys) for n, one in enumerate(found)]

@@ -82,11 +82,14 @@ def line_look(line: Line2D) -> Look:
     marker = "" if marker in ("None", " ") else marker
     style = str(line.get_linestyle())
     style = "" if style in ("None", " ") else style
-    color = line.get_color() if style or not marker else line.get_markeredgecolor()
-    face = line.get_markerfacecolor()
-    blank = isinstance(face, str) and face in ("none", "white")
-    hollow = bool(marker) and (blank or to_hex(face) == "#ffffff")
+    edge, face = line.get_markeredgecolor(), line.get_markerfacecolor()
+    hollow = bool(marker) and _is_blank(face)
+    color = line.get_color() if style or not marker else face if _is_blank(edge) else edge
     return Look(to_hex(color), style, marker, hollow)
+
+
+def _is_blank(color) -> bool:
+    return (isinstance(color, str) and color == "none") or to_hex(color) == "#ffffff"
 
 
 def series(axes: Axes) -> tuple[list[Series], list[Across]]:

@@ -2,55 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
+from figure_looks import family
 from figure_marks import Across, Look, Series, is_number, line_look
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex, to_rgb
+from matplotlib.colors import to_hex
 from matplotlib.text import Annotation
 
-PALETTE = Path(__file__).parents[2] / "resnet_lib" / "colors.json"
-IDEAS = json.loads(PALETTE.read_text(encoding="utf-8"))
-HUES = {"residual": "blue", "shortcut": "orange", "plain": "grey", "gradient": "purple"}
-HUES |= {"other": "green", "ink": "black", "muted": "dark grey", "grid": "light grey"}
-STYLES = {"--": "dashed", ":": "dotted", "-.": "dash-dotted"}
 # Pixels between a name and its line, if it touches none: in its colour, in a shade of it, in grey.
 NEAR, NEAR_IF_SHADE, NEAR_IF_GREY = 1000, 90, 40
-SAME_FAMILY, SAME_SHADE = 0.04, 0.04  # of the distance from black to white
-
-
-def family(color: str) -> tuple[str, float]:
-    """The idea that a colour stands for, and how full it is; a shade is its colour under white."""
-    rgb, best = np.array(to_rgb(color)), ("", 0.0, SAME_FAMILY)
-    for idea, full in IDEAS.items():
-        way = 1 - np.array(to_rgb(full))
-        if not way.any():
-            continue
-        share = float(np.clip((1 - rgb) @ way / (way @ way), 0, 1))
-        off = float(np.abs(1 - rgb - share * way).max()) + 0.03 * (1 - share)
-        if share > 0.3 and off < best[2]:
-            best = (idea, share, off)
-    return best[0], best[1]
-
-
-def words_of(look: Look, beside: list[Look]) -> str:
-    """A look in words: its hue, and what else tells it from those beside it."""
-    idea, share = family(look.color)
-    parts = [HUES.get(idea, look.color)]
-    same = [one for one in beside if family(one.color)[0] == idea and one != look]
-    if any(family(one.color)[1] > share + 0.05 or one.alpha > look.alpha for one in same):
-        parts[0] = f"pale {parts[0]}"
-    if any(one.line != look.line for one in same) and look.line in STYLES:
-        parts.append(STYLES[look.line])
-    if look.marker and not look.line and any(one.line for one in same):
-        parts.append("points")
-    if look.hollow and any(not one.hollow and one.marker for one in same):
-        parts.append("hollow")
-    return ", ".join(parts)
+LOOSE = 30  # by so much a line is nearer than points beside it
 
 
 class Words:
@@ -117,18 +80,14 @@ def name_points(words: Words, found: list[Series]) -> None:
     """Give the marks of a series their own names, where several of them bear one."""
     for one in found:
         at = words.touching(one)
-        single = len(one.x) > 1 and len({i for places in at.values() for i in places}) > 1
-        bar = one.is_bar
-        if not (single or bar):
+        if not one.is_bar and len(at) < 2:
             continue
-        names = [""] * len(one.x)
-        for number, places in at.items():
-            said = words.free[number][0]
-            if not (bar and is_number(said.replace("%", ""))):
+        if not one.is_bar:
+            one.points = [""] * len(one.x)
+            for number, places in at.items():
                 for place in places:
-                    names[place] = said
-        if any(names) and not bar:
-            one.points = names
+                    one.points[place] = words.free[number][0]
+        # A text at the end of a bar says how long it is.
         words.free = [text for n, text in enumerate(words.free) if n not in at]
 
 
@@ -142,10 +101,14 @@ def name_series(words: Words, found: list[Series | Across]) -> dict[int, str]:
             tied = isinstance(one, Series) and number in words.touching(one)
             away = words.distance(one, number)
             same, akin = color == one.look.color, family(color)[0] == family(one.look.color)[0]
-            grey = family(color)[0] in ("ink", "muted", "plain")
-            limit = NEAR if same else NEAR_IF_SHADE if akin else NEAR_IF_GREY if grey else 0
-            is_name = not is_number(said.replace("%", ""))
+            grey = family(color)[0] in ("ink", "muted")
+            limit = NEAR_IF_SHADE if akin else NEAR_IF_GREY if grey else 0
+            limit = NEAR if same and not grey else limit
+            # A number may be the name of a line in its colour; else it is a value beside a mark.
+            drawn = isinstance(one, Series) and one.joined and same and not grey
+            is_name = drawn or not is_number(said.replace("%", ""))
             if (is_name and (tied or away < limit)) or (tied and same):
+                away += LOOSE if isinstance(one, Series) and not one.joined else 0
                 pairs.append((not tied, not same, not akin, away, number, place))
     names: dict[int, str] = {}
     taken: set[int] = set()
@@ -184,64 +147,3 @@ def by_key(look: Look, keys: list[tuple[Look, str]]) -> str:
 
 def _is_grey(look: Look) -> bool:
     return family(look.color)[0] in ("muted", "ink")
-
-
-def settle(panels: list[list[dict]]) -> None:
-    """Name the series of a figure, each panel a list of {"name", "look", "key"}.
-
-    One without a name has that of its twin in another panel, or the name of its colour and the
-    word for its style, or else it is called what it looks like. A panel's only one needs none.
-    """
-    twins: dict[Look, str] = {}
-    for rows in sorted(panels, key=lambda rows: not _one_for_all(rows)):
-        twins |= {row["look"]: row["name"] for row in rows if row["name"]}
-    for rows in panels:
-        if _one_for_all(rows):
-            for row in rows:
-                row["name"] = twins[row["look"]] if row["name"] else ""
-        looks = [row["look"] for row in rows]
-        of_color: dict[str, set] = {}
-        for row in rows:
-            of_color.setdefault(row["look"].color, set()).add(row["name"])
-        for row in rows:
-            names = of_color[row["look"].color] - {""}
-            if not row["name"] and len(rows) > 1:
-                twin = twins.get(row["look"]) or _same_shade(row["look"], looks, twins)
-                row["name"] = twin or _described(row, looks, names)
-            elif row["key"] and row["key"] not in row["name"]:
-                row["name"] = ", ".join(filter(None, (row["name"], row["key"])))
-        _tell_apart(rows)
-
-
-def _one_for_all(rows: list[dict]) -> bool:
-    """Whether a panel names but one of its many lines: perhaps with words for all of them."""
-    return len(rows) > 2 and sum(bool(row["name"]) for row in rows) == 1
-
-
-def _same_shade(look: Look, beside: list[Look], twins: dict[Look, str]) -> str:
-    """The name of the same shade of another colour, where a panel has one colour in shades."""
-    if len({family(one.color)[0] for one in beside}) > 1 or len({one.color for one in beside}) < 3:
-        return ""
-
-    def alike(one: Look) -> bool:
-        as_full = abs(family(one.color)[1] - family(look.color)[1]) < SAME_SHADE
-        return as_full and one._replace(color=look.color) == look
-
-    found = {name for one, name in twins.items() if alike(one)}
-    return found.pop() if len(found) == 1 else ""
-
-
-def _described(row: dict, looks: list[Look], names: set[str]) -> str:
-    hue, _, style = words_of(row["look"], looks).partition(", ")
-    style = row["key"] or style
-    name = next(iter(names)) if len(names) == 1 else "" if row["key"] else hue
-    return ", ".join(filter(None, (name, style))) or hue
-
-
-def _tell_apart(rows: list[dict]) -> None:
-    many, seen = Counter(row["name"] for row in rows), Counter()
-    for row in rows:
-        name = row["name"]
-        seen[name] += 1
-        if many[name] > 1:
-            row["name"] = f"{name} {seen[name]}".strip()

@@ -81,14 +81,15 @@ def _append(into: Series, one: Series) -> None:
 
 
 def _give_range(span: Series, points: list[Series]) -> bool:
-    """Give ranges to the series of their colour that has a mark in each; tell whether one has."""
+    """Give ranges to the series of their colour with a mark in each; tell whether all are given."""
     place = "x" if span.kind == "|" else "y"
     at = dict(zip(getattr(span, place), zip(span.start, span.end, strict=True), strict=True))
+    given: set[float] = set()
     for one in points:
         where = getattr(one, place)
-        same = one.look.color == span.look.color and set(where) == set(at)
-        if same and one.start is None and len(where) == len(at):
+        same = one.look.color == span.look.color and one.start is None
+        if same and set(where) <= set(at) - given and len(where) == len(set(where)):
             one.start, one.end = ([at[spot][end] for spot in where] for end in (0, 1))
             one.lying = one.lying or span.kind == "-"
-            return True
-    return False
+            given |= set(where)
+    return given == set(at)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
 import re
+import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -15,6 +17,8 @@ from notebooks import NUMBERS, picture_kinds
 CAPTION = re.compile(r"\*\*Figure (?P<number>\S+)\.\*\* (?P<text>.+)", re.DOTALL)
 MOST_ROWS = 16  # of a table on a page; the CSV file has all
 MOST_COLUMNS = 6  # before a table is turned, if that makes it narrower
+MOST_IN_CELL = 6  # numbers; where there are more, how many, and from where to where
+LONGEST_PLAIN = 1500  # characters
 DIGITS = 3
 NO_BREAK = "\u00a0"
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -36,12 +40,27 @@ class Table(NamedTuple):
     left_out: str
 
 
+def packed(numbers: dict) -> str:
+    """Numbers on one line; many of them are pressed, so that notebooks stay small."""
+    text = json.dumps(numbers, ensure_ascii=False, separators=(",", ":"))
+    if len(text) <= LONGEST_PLAIN:
+        return text
+    return base64.b64encode(zlib.compress(text.encode(), 9)).decode("ascii")
+
+
+def unpacked(text: str) -> dict:
+    """What `packed` has put on one line."""
+    if not text.startswith("{"):
+        text = zlib.decompress(base64.b64decode(text)).decode()
+    return json.loads(text)
+
+
 def kept(cell: NotebookNode) -> Numbers | None:
     """The numbers of the plot that a cell shows; None where no Matplotlib figure was read."""
     for output in cell.get("outputs", ()):
         text = output.get("metadata", {}).get(NUMBERS)
         if text and picture_kinds(output):
-            found = json.loads(text)
+            found = unpacked(text)
             return Numbers(found.get("panels", []), found.get("none", ""))
     return None
 
@@ -141,11 +160,18 @@ def _wide(panel: dict) -> tuple[list[str], list[list[str]]]:
     names = [series["name"] or panel[value] for series in panel["series"]]
     for column, series in enumerate(panel["series"]):
         for n, at in enumerate(series[place]):
-            cells.setdefault(at, [[] for _ in names])[column].append(_cell(series, n, value))
+            cells.setdefault(at, [[] for _ in names])[column].append(n)
     keys = list(cells)
     if all(isinstance(key, int | float) for key in keys):
         keys.sort()
-    rows = [[show(key), *(", ".join(cell) or "–" for cell in cells[key])] for key in keys]
+    all_series = panel["series"]
+    rows = [
+        [
+            show(key),
+            *(_cell(s, cell, value) for s, cell in zip(all_series, cells[key], strict=True)),
+        ]
+        for key in keys
+    ]
     header = [panel[place], *names]
     if len(names) > max(MOST_COLUMNS, len(rows)):
         turned = [list(row) for row in zip(header, *rows, strict=True)]
@@ -153,7 +179,14 @@ def _wide(panel: dict) -> tuple[list[str], list[list[str]]]:
     return header, rows
 
 
-def _cell(series: dict, place: int, value: str) -> str:
+def _cell(series: dict, places: list[int], value: str) -> str:
+    if len(places) <= MOST_IN_CELL:
+        return ", ".join(_value(series, place, value) for place in places) or "–"
+    numbers = [series[value][place] for place in places if series[value][place] is not None]
+    return f"{len(numbers)} values, {_range(min(numbers), max(numbers))}"
+
+
+def _value(series: dict, place: int, value: str) -> str:
     shown = show(series[value][place])
     start, end = (series.get(key, {place: None})[place] for key in ("from", "to"))
     if start is None and end is None:

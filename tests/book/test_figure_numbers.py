@@ -1,7 +1,6 @@
 """The numbers read back from a figure are those that were drawn, under the names beside them."""
 
 import io
-import json
 
 import figure_data
 import figure_run
@@ -9,6 +8,7 @@ import matplotlib
 import numpy as np
 import pytest
 import toy_book
+from figure_tables import kept
 from nbformat import NotebookNode
 from notebooks import NUMBERS, ROOT, read
 
@@ -239,7 +239,7 @@ def kept_numbers(chapter, caption):
     (path,) = (ROOT / "chapters").glob(f"{chapter}_*.ipynb")
     cells = read(path).cells
     place = next(n for n, c in enumerate(cells) if c.source.startswith(f"**Figure {caption}.**"))
-    return json.loads(cells[place - 1].outputs[0].metadata[NUMBERS])["panels"]
+    return kept(cells[place - 1]).panels
 
 
 def test_figure_of_one_number_is_its_powers():

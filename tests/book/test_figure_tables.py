@@ -4,7 +4,7 @@ import csv
 import io
 
 import pytest
-from figure_tables import MOST_ROWS, Numbers, as_csv, csv_name, show, tables
+from figure_tables import MOST_ROWS, Numbers, as_csv, csv_name, packed, show, tables, unpacked
 
 
 def panel(*series, title="", x="epoch", y="error", values="y", across=()):
@@ -58,6 +58,20 @@ def test_series_stand_side_by_side_with_their_ranges():
         ["2", "60.5 (50\u00a0to\u00a070)", "20"],
         ["3", "–", "10"],
     ]
+
+
+def test_numbers_are_the_same_after_packing():
+    for count in (1, 5000):
+        numbers = {"panels": [panel(line("γ", list(range(count)), [0.12346] * count))]}
+        text = packed(numbers)
+        assert unpacked(text) == numbers
+        assert "\n" not in text
+        assert len(text) < 20000
+
+
+def test_very_many_points_at_one_place_are_counted():
+    made = table(line("seeds", [0] * 7 + [1], [3, -1, 2, 2, 2, 2, 8, 5]))
+    assert made.rows == [["0", "7 values, −1\u00a0to\u00a08"], ["1", "5"]]
 
 
 def test_points_at_one_place_stand_in_one_cell():
