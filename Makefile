@@ -7,7 +7,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := book
-.PHONY: book pdf figures slides test test-avx2 check execute oldest manifests serve lint borders clean
+.PHONY: book pdf figures slides test test-avx2 check execute numbers oldest manifests serve lint borders clean
 
 VENV := .venv
 OLDEST := .venv-oldest
@@ -79,6 +79,10 @@ borders: $(VENV)/test.stamp
 
 execute: $(VENV)/test.stamp
 	$(BIN)/python book/_tools/execute.py $(if $(ONLY),--only $(ONLY))
+
+# What the figures' tables lack, from another run; texts and pictures stay.
+numbers: $(VENV)/test.stamp
+	$(BIN)/python book/_tools/execute.py --numbers $(if $(ONLY),--only $(ONLY))
 
 # The notebooks of Part I as they stand alone, with the oldest PyTorch that pyproject.toml allows.
 oldest: $(VENV)/test.stamp $(OLDEST)/made.stamp

@@ -4,8 +4,11 @@
     python book/_tools/execute.py --only 03     chapter 03 and its solutions; also part of a name
     python book/_tools/execute.py --tidy        run nothing; bring the files into normal form
     python book/_tools/execute.py --check       write nothing; name what is not in normal form
+    python book/_tools/execute.py --numbers     run those whose figures lack their numbers, and
+                                                write these into the outputs that stand there
 
-A notebook is written only when every cell of it ran and left clean outputs behind.
+A notebook is written only when every cell of it ran and left clean outputs behind. Each figure's
+numbers are kept beside it, for the table under it.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import sys
 import time
 from pathlib import Path
 
+from figure_run import KEEP_NUMBERS, fill_in, lacks_numbers
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode, v4
@@ -63,6 +67,7 @@ def execute(path: Path) -> NotebookNode:
         resources={"metadata": {"path": str(path.parent)}},
     )
     with client.setup_kernel():
+        _ask(client, KEEP_NUMBERS)
         for index in range(len(notebook.cells)):
             _run_cell(client, index, path)
         made = _made_with(client)
@@ -92,14 +97,19 @@ def _run_cell(client: NotebookClient, index: int, path: Path) -> None:
 
 def _made_with(client: NotebookClient) -> dict:
     """Date, versions and device, asked of the kernel that made the outputs."""
+    answer = json.loads(_ask(client, ASK_KERNEL)[0].text)
+    return {"executed": datetime.date.today().isoformat(), **answer}
+
+
+def _ask(client: NotebookClient, code: str) -> list[NotebookNode]:
+    """The outputs of code that is no cell of the notebook."""
     cells = client.nb.cells
-    cells.append(v4.new_code_cell(ASK_KERNEL))
+    cells.append(v4.new_code_cell(code))
     try:
         client.execute_cell(cells[-1], len(cells) - 1, store_history=False)
-        answer = json.loads(cells[-1].outputs[0].text)
+        return cells[-1].outputs
     finally:
         cells.pop()
-    return {"executed": datetime.date.today().isoformat(), **answer}
 
 
 def _where(path: Path, notebook: NotebookNode, index: int) -> str:
@@ -121,6 +131,25 @@ def make(path: Path, run: bool) -> str:
     return seconds + shown(path)
 
 
+def add_numbers(path: Path) -> str | None:
+    """Fill in what figures lack, from a run of the notebook; return the line to report, if any.
+
+    Raises:
+        NotebookFault: a picture came out otherwise, so that its numbers would be others.
+    """
+    kept = normalise(read(path))
+    if not lacks_numbers(kept):
+        return None
+    start = time.monotonic()
+    others = fill_in(kept, execute(path))
+    write(kept, path)
+    if others:
+        cure = f"make execute ONLY={path.name[:2]}  takes picture and numbers from one run."
+        where = "\n".join(_where(path, kept, index) for index in others)
+        raise NotebookFault(f"{where} came out as another picture, and has no numbers: {cure}")
+    return f"{time.monotonic() - start:6.1f} s  {shown(path)}"
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -129,6 +158,7 @@ def main(arguments: list[str] | None = None) -> int:
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--tidy", action="store_true", help="bring into normal form without running")
     how.add_argument("--check", action="store_true", help="name the notebooks not in normal form")
+    how.add_argument("--numbers", action="store_true", help="fill in the numbers of figures")
     options = parser.parse_args(arguments)
     paths = chosen(notebook_paths(), options.only)
     if not paths:
@@ -139,7 +169,9 @@ def main(arguments: list[str] | None = None) -> int:
     failed = 0
     for path in paths:
         try:
-            print(make(path, run=not options.tidy), flush=True)
+            line = add_numbers(path) if options.numbers else make(path, run=not options.tidy)
+            if line:
+                print(line, flush=True)
         except NotebookFault as fault:
             failed += 1
             print(f"FAILED, file left as it was: {fault}", file=sys.stderr)

@@ -3,23 +3,22 @@
     python book/_tools/figures.py _build/figures              those of all chapters
     python book/_tools/figures.py _build/figures --only 07    those of one
 
-They are taken from the notebooks' outputs; nothing is run. figures.csv has, for each, its number,
-its file, its caption and its alt text.
+They are taken from the notebooks' outputs; nothing is run. Beside a plot lie its numbers as CSV.
+figures.csv has, for each, its number, its file, its caption, its alt text and the file of numbers.
 """
 
 import argparse
 import base64
 import csv
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from figure_tables import CAPTION, Numbers, as_csv, kept
 from nbformat import NotebookNode
 from notebooks import PICTURES, ROOT, chosen, notebook_paths, picture_kinds, read
 
-CAPTION = re.compile(r"\*\*Figure (?P<number>\S+)\.\*\* (?P<text>.+)", re.DOTALL)
 SUFFIXES = dict(zip(PICTURES, (".png", ".svg", ".jpg"), strict=True))
 
 
@@ -31,11 +30,18 @@ class Figure(NamedTuple):
     content: bytes
     caption: str
     alt: str
+    numbers: Numbers | None
 
     @property
     def file(self) -> str:
         chapter, place = self.number.split(".")
         return f"figure-{chapter.zfill(2)}-{place}{SUFFIXES[self.kind]}"
+
+    @property
+    def data(self) -> str:
+        """The file of its numbers; empty where it has none."""
+        has = self.numbers and self.numbers.panels
+        return f"{self.file.rpartition('.')[0]}.csv" if has else ""
 
 
 def figures(notebook: NotebookNode) -> Iterator[Figure]:
@@ -49,7 +55,7 @@ def figures(notebook: NotebookNode) -> Iterator[Figure]:
                 content = held.encode() if is_text else base64.b64decode(held)
                 alt = cell.metadata["mystnb"]["image"]["alt"]
                 text = caption["text"].partition("\n\n")[0]
-                yield Figure(caption["number"], kind, content, text, alt)
+                yield Figure(caption["number"], kind, content, text, alt, kept(cell))
 
 
 def chapters(only: str | None) -> list[Path]:
@@ -62,10 +68,12 @@ def write(paths: list[Path], target: Path) -> int:
     found = [figure for path in paths for figure in figures(read(path))]
     for figure in found:
         (target / figure.file).write_bytes(figure.content)
+        if figure.data:
+            (target / figure.data).write_text(as_csv(figure.numbers), "utf-8", newline="")
     with (target / "figures.csv").open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
-        rows.writerow(["figure", "file", "caption", "alt text"])
-        rows.writerows([one.number, one.file, one.caption, one.alt] for one in found)
+        rows.writerow(["figure", "file", "caption", "alt text", "numbers"])
+        rows.writerows([one.number, one.file, one.caption, one.alt, one.data] for one in found)
     return len(found)
 
 

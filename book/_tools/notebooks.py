@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 KEPT_CELL_METADATA = ("mystnb", "tags")
 PICTURES = ("image/png", "image/svg+xml", "image/jpeg")
+# In a picture's metadata: the numbers that it shows, as figure_data.py has read them.
+NUMBERS = "figure_numbers"
 KEPT_PROVENANCE = ("device", "executed", "python", "torch", "torchvision")
 PNG_NOISE = {b"tEXt", b"zTXt", b"iTXt", b"tIME", b"eXIf", b"pHYs"}
 VALID_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")
@@ -158,6 +160,8 @@ def _normal_display(output: NotebookNode, count: int | None, alt: str) -> dict:
         data["image/png"] = _slim_png(data["image/png"])
     # Where Jupyter's own tools look for an alt text; the book takes the cell's, as MyST does.
     metadata = {kind: {"alt": alt} for kind in picture_kinds(output) if alt}
+    if picture_kinds(output) and NUMBERS in output.metadata:
+        metadata[NUMBERS] = output.metadata[NUMBERS]
     normal = {"output_type": output.output_type, "data": data, "metadata": metadata}
     if output.output_type == "execute_result":
         normal["execution_count"] = count

@@ -4,6 +4,7 @@ import base64
 import csv
 import re
 
+import figure_tables
 import figures
 import pytest
 import toy_book
@@ -23,7 +24,8 @@ def test_every_captioned_figure_of_the_book_is_written(tmp_path):
     assert figures.write(paths, tmp_path) == len(captions) > 100
     rows = listed(tmp_path)
     assert [row["figure"] for row in rows] == captions
-    assert {row["file"] for row in rows} | {"figures.csv"} == {f.name for f in tmp_path.iterdir()}
+    files = {row["file"] for row in rows} | {row["numbers"] for row in rows} - {""}
+    assert files | {"figures.csv"} == {file.name for file in tmp_path.iterdir()}
     for row in rows:
         start = {"png": b"\x89PNG", "svg": b"<svg"}[row["file"][-3:]]
         assert (tmp_path / row["file"]).read_bytes().startswith(start)
@@ -35,6 +37,8 @@ def test_file_is_the_output_and_its_row_says_what_it_shows(tmp_path):
     assert figure.content == base64.b64decode(toy_book.PIXEL)
     assert (figure.number, figure.file) == ("1.1", "figure-01-1.png")
     assert (figure.caption, figure.alt) == ("The double of a number.", toy_book.ALT)
+    assert figure.data == "figure-01-1.csv"
+    assert figure_tables.as_csv(figure.numbers) == "number,its double\r\n1,2\r\n2,4\r\n"
 
 
 def test_one_chapter_can_be_asked_for(tmp_path, capsys):

@@ -2,12 +2,13 @@
 
 import base64
 import io
+import json
 
 import execute
 import pytest
 import toy_book
 from nbformat import NotebookNode, v4
-from notebooks import complaints, normalise, notebook_paths, to_text, write
+from notebooks import NUMBERS, complaints, normalise, notebook_paths, to_text, write
 from PIL import Image, PngImagePlugin
 from toy_book import code, printed, text
 
@@ -99,12 +100,21 @@ def test_chapters_come_before_their_solutions(tmp_path):
 
 def test_execution_fills_in_outputs_and_provenance(tmp_path):
     path = tmp_path / "01_toy.ipynb"
+    plot = "import matplotlib.pyplot as plt\n\nplt.plot([3, 1, 2], label='a')\nplt.show()"
+    names = "print(sorted(name for name in dir() if name[0] != '_'))"
     cells = [text("# T"), code("2 + 2"), code("1 / 0", tags=("raises-exception",))]
-    write(toy_book.notebook(cells), path)
+    write(toy_book.notebook([*cells, code(names), code(plot)]), path)
     done = execute.execute(path)
-    assert [cell.execution_count for cell in done.cells[1:]] == [1, 2]
+    assert [cell.execution_count for cell in done.cells[1:]] == [1, 2, 3, 4]
     assert done.cells[1].outputs[0].data == {"text/plain": "4"}
     assert done.cells[2].outputs[0].ename == "ZeroDivisionError"
+    # What reads the figures' numbers leaves no name behind, and nothing beside the picture.
+    own = "['In', 'Out', 'exit', 'get_ipython', 'open', 'quit']\n"
+    assert done.cells[3].outputs[0].text == own
+    (output,) = done.cells[4].outputs
+    assert set(output.data) == {"image/png", "text/plain"}
+    (panel,) = json.loads(output.metadata[NUMBERS])["panels"]
+    assert panel["series"] == [{"name": "a", "x": [0, 1, 2], "y": [3, 1, 2]}]
     assert set(done.metadata.resnet_book) == {
         "device",
         "executed",

@@ -1,9 +1,10 @@
 """A book of one small chapter that keeps every rule; the tests of the rules break it."""
 
+import json
 from pathlib import Path
 
 from nbformat import NotebookNode, v4
-from notebooks import normalise, read, write
+from notebooks import NUMBERS, normalise, read, write
 
 DOUBLE = "def double(x: float) -> float:\n    return x + x"
 LIBRARY = '''"""A library of one function."""
@@ -67,6 +68,20 @@ Yes, it lies further from 0.
 No, only for a positive one.
 
 </details>"""
+NUMBERS_SHOWN = json.dumps(
+    {
+        "panels": [
+            {
+                "title": "Doubling",
+                "x": "number",
+                "y": "its double",
+                "values": "y",
+                "series": [{"name": "", "x": [1, 2], "y": [2, 4]}],
+                "across": [],
+            }
+        ]
+    }
+)
 ALT = "One grey pixel on a white ground, which is all that a toy needs."
 
 
@@ -85,8 +100,10 @@ def printed(words: str) -> NotebookNode:
     return v4.new_output("stream", name="stdout", text=words)
 
 
-def picture() -> NotebookNode:
-    return v4.new_output("display_data", data={"image/png": PIXEL, "text/plain": "<Figure>"})
+def picture(numbers: str | None = NUMBERS_SHOWN) -> NotebookNode:
+    output = v4.new_output("display_data", data={"image/png": PIXEL, "text/plain": "<Figure>"})
+    output.metadata = NotebookNode({NUMBERS: numbers} if numbers else {})
+    return output
 
 
 def drawn(source: str, alt: str = ALT, tags: tuple[str, ...] = ("hide-input",)) -> NotebookNode:

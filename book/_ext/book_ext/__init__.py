@@ -21,6 +21,9 @@ def setup(app):
     # style, script or template written anew: without a page to write, Sphinx copies none of these.
     app.add_config_value("book_code", fingerprint("_ext", "_tools"), "env")
     app.add_config_value("book_look", fingerprint("_static", "_templates"), "html")
+    # With another table of contents too: a page that was left out leaves dead links on others.
+    contents = Path(app.srcdir, "_toc.yml").read_text(encoding="utf-8")
+    app.add_config_value("book_contents", contents, "env")
     for module in MODULES:
         module.setup(app)
     # Not parallel: all formulas go through one process.

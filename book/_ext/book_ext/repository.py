@@ -47,7 +47,8 @@ def pages_address(url):
 def add_links(app, pagename, templatename, context, doctree):
     url = app.config.book_repository
     context["book_repository_url"] = url
-    is_notebook = context.get("page_source_suffix") == ".ipynb"
+    # Those of chapters and solutions are made to run alone, not a notebook that is a page of book/.
+    is_notebook = context.get("page_source_suffix") == ".ipynb" and pagename.startswith("chapters/")
     name = f"{pagename.removeprefix('chapters/')}.ipynb" if is_notebook else None
     context["book_colab_url"] = colab_link(url, name) if name else None
     context["book_notebook"] = f"{NOTEBOOKS}/{name}" if name else None

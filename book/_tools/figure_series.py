@@ -1,0 +1,95 @@
+"""Marks of a panel put together to series: what one look shows, with the ranges around it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+from figure_marks import Series
+
+A_HISTOGRAM = 20  # bars side by side, at least
+
+
+def together(marks: list[Series]) -> list[Series]:
+    """The panel's series. Bars forget where they start if all of them start alike."""
+    found = _grouped(_with_bands(marks))
+    points = [one for one in found if not one.is_range]
+    for span in (one for one in found if one.is_range):
+        if not _give_range(span, points):
+            points.append(span)
+    bars = [one for one in points if one.is_bar]
+    if len({base for one in bars for base in one.start}) == 1:
+        for one in bars:
+            one.start = None
+    return points
+
+
+def is_histogram(found: list[Series]) -> bool:
+    """Many bars without a gap between them; where each stands is the middle of a bin."""
+    bars = [one for one in found if one.is_bar]
+    gaps = {round(gap, 9) for one in bars for gap in np.diff(one.x)}
+    many = len(gaps) == 1 and len(bars[0].x) > A_HISTOGRAM
+    return many and bars[0].width >= max(gaps) * 0.999
+
+
+def _with_bands(marks: list[Series]) -> list[Series]:
+    """Join each band to the line that runs in it; the area under a line is no range."""
+    left = list(marks)
+    for band in [one for one in marks if one.kind == "band"]:
+        for one in marks:
+            if one.kind == "line" and one.start is None and _is_around(band, one):
+                under = not any(band.start) and np.allclose(band.end, one.y, atol=0)
+                flat = np.allclose(band.start, band.end, atol=0)
+                one.start, one.end = (None, None) if under or flat else (band.start, band.end)
+                left.remove(band)
+                break
+    return left
+
+
+def _is_around(band: Series, one: Series) -> bool:
+    same = len(one.x) == len(band.x) and one.look.color == band.look.color
+    return same and np.allclose(one.x, band.x, atol=0)
+
+
+def _grouped(marks: list[Series]) -> list[Series]:
+    """Single marks of one look are one series, and so are ranges and bars."""
+    groups: dict[tuple, Series] = {}
+    bars = [one for one in marks if one.is_bar]
+    # Bars are drawn side by side around whole numbers. One at each: whatever their colours, they
+    # are one series.
+    spots = Counter(round(one.y[0] if one.lying else one.x[0]) for one in bars)
+    alone = all(count == 1 for count in spots.values()) and not any(one.label for one in bars)
+    for number, one in enumerate(marks):
+        look = "" if one.is_bar and alone else one.look
+        key = (one.kind, look, one.label if one.is_bar else "")
+        if one.joined and not (one.is_bar or one.is_range):
+            key = (number,)
+        if key in groups:
+            _append(groups[key], one)
+        else:
+            groups[key] = one
+    return list(groups.values())
+
+
+def _append(into: Series, one: Series) -> None:
+    into.x, into.y = into.x + one.x, into.y + one.y
+    into.label = into.label or one.label
+    if into.start is not None and one.start is not None:
+        into.start = into.start + one.start
+    if into.end is not None and one.end is not None:
+        into.end = into.end + one.end
+
+
+def _give_range(span: Series, points: list[Series]) -> bool:
+    """Give ranges to the series of their colour with a mark in each; tell whether all are given."""
+    place = "x" if span.kind == "|" else "y"
+    at = dict(zip(getattr(span, place), zip(span.start, span.end, strict=True), strict=True))
+    given: set[float] = set()
+    for one in points:
+        where = getattr(one, place)
+        same = one.look.color == span.look.color and one.start is None
+        if same and set(where) <= set(at) - given and len(where) == len(set(where)):
+            one.start, one.end = ([at[spot][end] for spot in where] for end in (0, 1))
+            one.lying = one.lying or span.kind == "-"
+            given |= set(where)
+    return given == set(at)
