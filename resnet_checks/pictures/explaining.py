@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from resnet_checks.observing import is_plain
 from resnet_checks.pictures.files import Picture
 from resnet_lib.weights import ModelCard
 
@@ -63,6 +64,8 @@ def explain(found: Tensor, picture: Picture, card: ModelCard) -> str | None:
     Args:
         found: (3, H, W), of the right size, as the network was given it.
     """
+    if not is_plain(found):
+        return None
     mean, std = _channels(card.mean), _channels(card.std)
     found = found.detach().cpu().float()
     for scale, undo in _SCALES.items():
