@@ -113,10 +113,3 @@ def mixture(result: Tensor, first: Tensor, second: Tensor) -> tuple[float, float
     factors = torch.linalg.lstsq(parts, target[:, None]).solution.flatten()
     a, b = (value if abs(value) > limit else 0.0 for value in factors.tolist())
     return (a, b) if equal(a * parts[:, 0] + b * parts[:, 1], target, limit) else None
-
-
-def describe_difference(result: Tensor, expected: Tensor) -> tuple[str, str]:
-    """How far apart two tensors of one shape are at most, and the index of that place."""
-    gap = (wide(result) - wide(expected)).abs()
-    place = [int(i) for i in torch.unravel_index(gap.argmax(), gap.shape)]
-    return f"{gap.max().item():.1g}", str(place) if place else ""

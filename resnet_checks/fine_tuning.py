@@ -7,11 +7,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from resnet_checks.comparing import random_values
+from resnet_checks.comparing import equal, random_values
 from resnet_checks.limits import LONG
-from resnet_checks.phrases import joined
+from resnet_checks.observing import is_plain
+from resnet_checks.phrases import fault, joined
 from resnet_checks.report import FaultFound, Report, require_function, write_report
-from resnet_checks.running import attempt, isolated
+from resnet_checks.running import attempt, isolated, like_parameters
 from resnet_lib import nets
 
 __all__ = ["fine_tuning"]
@@ -74,7 +75,7 @@ def _steps(prepare: Callable, trained: tuple[str, ...]) -> Iterator[str]:
         yield "all other parts have the weights that came"
         _check_gradients(model, free)
         _check_optimizer(model, optimizer, head)
-        yield f"{_named(free)} ask for gradients, nothing else does, and the optimizer has them"
+        yield f"gradients for {_named(free)} alone, and the optimizer has these parameters"
         _check_modes(model, free)
         before = _state(model)
         attempt("A training step", lambda: _train(model, optimizer), None, LONG)
@@ -106,7 +107,8 @@ def _pair(result: object) -> tuple[nn.Module, Optimizer]:
     ):
         if not isinstance(value, kind):
             raise FaultFound(f"In the place of the {name} stands a {type(value).__name__}.")
-    return result[0], result[1]
+    model, optimizer = result
+    return model.module if isinstance(model, nn.DataParallel) else model, optimizer
 
 
 def _check_head(model: nn.Module) -> None:
@@ -114,7 +116,7 @@ def _check_head(model: nn.Module) -> None:
     if not isinstance(head, nn.Module):
         raise FaultFound(f"The model has no part `{_HEAD}` any more.")
     with torch.no_grad():
-        x = random_values(*_SHAPE)
+        x = like_parameters(random_values(*_SHAPE), model)
         scores = attempt("The forward pass", lambda: model(x))
     found, right = tuple(getattr(scores, "shape", ())), (len(x), _CLASSES)
     if found == (len(x), 10):
@@ -124,7 +126,7 @@ def _check_head(model: nn.Module) -> None:
         )
     if found != right:
         raise FaultFound(f"The model puts out {found} scores, not {right}.")
-    if torch.allclose(scores.sum(dim=1), torch.ones(len(x)), atol=1e-4):
+    if ((scores.sum(dim=1) - 1).abs() < 1e-4).all():
         raise FaultFound(
             "The new head ends with softmax.", "The loss expects scores and applies it itself."
         )
@@ -136,7 +138,9 @@ def _check_source(model: nn.Module, source: dict[str, Tensor]) -> None:
     for name in [name for name in source if not _is_free(name, {_HEAD})]:
         if name not in found:
             raise FaultFound(f"The model has no `{name}` any more.")
-        if not torch.equal(found[name], source[name]):
+        if not is_plain(found[name]):
+            raise fault("on meta")
+        if not equal(found[name], source[name]):
             raise FaultFound(
                 f"`{name}` is not what came: what the first training has learned is lost.",
                 "Is the network built anew, or initialised again?",
@@ -199,7 +203,7 @@ def _check_modes(model: nn.Module, free: set[str]) -> None:
 
 def _train(model: nn.Module, optimizer: Optimizer) -> None:
     for number in range(_STEPS):
-        images = random_values(*_SHAPE, seed=number) + 0.5
+        images = like_parameters(random_values(*_SHAPE, seed=number) + 0.5, model)
         labels = torch.arange(len(images)) % _CLASSES
         optimizer.zero_grad()
         F.cross_entropy(model(images), labels).backward()

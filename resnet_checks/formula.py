@@ -9,14 +9,14 @@ from torch import Tensor, nn
 from resnet_checks import limits
 from resnet_checks.blueprints import Blueprint
 from resnet_checks.building import check_tensor, in_eval_mode, output_of
-from resnet_checks.comparing import describe_difference, equal, name_activation, random_values
+from resnet_checks.comparing import equal, name_activation, random_values
 from resnet_checks.explaining import explain_output
 from resnet_checks.observing import Run, observe, snapshot
 from resnet_checks.phrases import fault, phrase
 from resnet_checks.report import FaultFound, Report, require_maker, write_report
 from resnet_checks.running import attempt, failed, isolated
 from resnet_checks.training import backward
-from resnet_checks.wording import gap_in_words, output_fault
+from resnet_checks.wording import gap_between, output_fault
 from resnet_lib.probes import preserved
 
 __all__ = ["residual_formula"]
@@ -134,7 +134,7 @@ def _check_value(module: Callable, branch: _Branch, x: Tensor) -> None:
 
 
 def _name_formula(result: Tensor, f: Tensor, x: Tensor, branch: _Branch) -> FaultFound:
-    gap, hint = describe_difference(result, f + x), phrase("hint both added")
+    gap, hint = gap_between(result, f + x), phrase("hint both added")
     found = explain_output(result, f, x, {})
     if found and found.form in ("sum", "relu(sum)"):
         return output_fault(_FORMULA, found, phrase("x"), gap, hint)
@@ -160,7 +160,7 @@ def _check_other_inputs(module: Callable, branch: _Branch) -> None:
         with torch.no_grad():
             expected = branch.formula(x) + x
         if not equal(result, expected):
-            gap = gap_in_words(describe_difference(result, expected))
+            gap = gap_between(result, expected)
             raise fault("formula differs for", name=phrase(f"input {name}"), gap=gap)
 
 
@@ -177,8 +177,7 @@ def _check_gradient(module: Callable, branch: _Branch, x: Tensor) -> None:
             if key is None:
                 return
             raise fault(f"no gradient formula {key}")
-    gap = gap_in_words(describe_difference(found, of_branch + weights))
-    raise fault("gradient formula", gap=gap)
+    raise fault("gradient formula", gap=gap_between(found, of_branch + weights))
 
 
 def _check_no_more_parameters(module: nn.Module, branch: _Branch) -> None:

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from resnet_checks.comparing import (
-    describe_difference,
     equal,
     factor_of,
     name_activation,
@@ -16,7 +15,7 @@ from resnet_checks.phrases import fault, phrase
 from resnet_checks.projection import padded
 from resnet_checks.report import FaultFound
 from resnet_checks.roles import Case, Roles
-from resnet_checks.wording import gap_in_words, tidy
+from resnet_checks.wording import gap_between, tidy
 
 
 def check_plain(module: nn.Module, roles: Roles, option: str) -> None:
@@ -49,8 +48,8 @@ def name_plain(roles: Roles) -> FaultFound:
             return fault("scaled", factor=f"{tidy(factor):g}", s="x")
         if known := _wrong_values(result, x, case, place):
             return fault(known)
-    gap = gap_in_words(describe_difference(result, right[-1]))
-    return fault("not option A" if case.changes_shape else "not x", gap=gap)
+    key = "not option A" if case.changes_shape else "not x"
+    return fault(key, gap=gap_between(result, right[-1]))
 
 
 def _shape_fault(result: Tensor, x: Tensor, case: Case) -> str:

@@ -4,13 +4,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from resnet_checks.blueprints import evaluate
-from resnet_checks.comparing import describe_difference, equal, name_activation
+from resnet_checks.comparing import equal, name_activation
 from resnet_checks.explaining import explain_output
 from resnet_checks.observing import BATCH_NORM, as_image
 from resnet_checks.phrases import fault, phrase
 from resnet_checks.report import FaultFound
 from resnet_checks.roles import Roles
-from resnet_checks.wording import output_fault
+from resnet_checks.wording import gap_between, output_fault
 
 
 def check_joints(roles: Roles) -> None:
@@ -108,7 +108,7 @@ def _check_output(roles: Roles) -> None:
         return
     result, s = roles.run.output, phrase("projected x" if roles.shortcut else "x")
     found = explain_output(result, roles.branch_output, roles.shortcut_output, _others(roles))
-    raise output_fault(roles.case.blueprint, found, s, describe_difference(result, right))
+    raise output_fault(roles.case.blueprint, found, s, gap_between(result, right))
 
 
 def _others(roles: Roles) -> dict[str, Tensor]:

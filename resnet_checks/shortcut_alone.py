@@ -9,7 +9,6 @@ from resnet_checks.block import ARGUMENTS, cases, within
 from resnet_checks.blueprints import SHORTCUTS
 from resnet_checks.building import check_repeatable, in_eval_mode, prepared, run_once
 from resnet_checks.comparing import (
-    describe_difference,
     equal,
     factor_of,
     mixture,
@@ -30,7 +29,7 @@ from resnet_checks.training import (
     check_registered,
     check_statistics,
 )
-from resnet_checks.wording import gap_in_words, tidy
+from resnet_checks.wording import gap_between, tidy
 
 __all__ = ["shortcut"]
 
@@ -153,4 +152,4 @@ def _check_projected(module: nn.Module, roles: Roles, training: bool) -> None:
         raise fault("x added too")
     if factor := factor_of(result, right):
         raise fault("scaled", factor=f"{tidy(factor):g}", s=phrase("projected x"))
-    raise fault("other than norm", gap=gap_in_words(describe_difference(result, right)))
+    raise fault("other than norm", gap=gap_between(result, right))

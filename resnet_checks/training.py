@@ -7,12 +7,12 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
 from resnet_checks.blueprints import evaluate
-from resnet_checks.comparing import describe_difference, equal, random_values, tolerance
+from resnet_checks.comparing import equal, random_values, tolerance
 from resnet_checks.observing import LINEAR, Call, Run, address, as_image
 from resnet_checks.phrases import fault, phrase
 from resnet_checks.roles import Roles
 from resnet_checks.running import attempt
-from resnet_checks.wording import gap_in_words
+from resnet_checks.wording import gap_between
 
 
 def check_registered(module: nn.Module, roles: Roles) -> None:
@@ -116,7 +116,7 @@ def check_gradient(roles: Roles, formula: Callable[[Tensor], Tensor] | None = No
             raise fault("no gradient branch")
     if not found.any() and expected.any():
         raise fault("no gradient at x")
-    raise fault("gradient", gap=gap_in_words(describe_difference(found, expected)))
+    raise fault("gradient", gap=gap_between(found, expected))
 
 
 def _agree(found: Tensor, expected: Tensor, run: Run) -> bool:

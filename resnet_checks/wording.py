@@ -1,6 +1,10 @@
 """Put into words which equation was found where another should be."""
 
+import torch
+from torch import Tensor
+
 from resnet_checks.blueprints import Blueprint
+from resnet_checks.comparing import wide
 from resnet_checks.explaining import Explanation
 from resnet_checks.phrases import fault, phrase
 from resnet_checks.report import FaultFound
@@ -12,7 +16,7 @@ def output_fault(
     blueprint: Blueprint,
     found: Explanation | None,
     s: str,
-    gap: tuple[str, str],
+    gap: str,
     hint: str | None = None,
 ) -> FaultFound:
     """The fault of an output that is not the blueprint's.
@@ -28,7 +32,7 @@ def output_fault(
     hint = phrase("end", right=right) if hint is None else hint or None
     if found is None:
         key = "output" if blueprint.layers else "result"
-        return fault(key, right=right, gap=gap_in_words(gap), hint=hint)
+        return fault(key, right=right, gap=gap, hint=hint)
     if found.form in ("sum", "relu(sum)"):
         whole = "{}" if found.form == "sum" else "ReLU({})"
         return sum_fault(**found.fields, s=s, whole=whole, hint=hint)
@@ -85,7 +89,9 @@ def in_words(out: str, s: str) -> str:
     return out.replace("relu", "ReLU").replace("F", "F(x)").replace("s", s)
 
 
-def gap_in_words(gap: tuple[str, str]) -> str:
-    """How far apart two values are, and where."""
-    size, place = gap
+def gap_between(result: Tensor, expected: Tensor) -> str:
+    """How far apart two tensors of one shape are at most, and where, in words."""
+    gap = (wide(result) - wide(expected)).abs()
+    place = [int(i) for i in torch.unravel_index(gap.argmax(), gap.shape)]
+    size = f"{gap.max().item():.1g}"
     return phrase("gap at", gap=size, place=place) if place else phrase("gap", gap=size)

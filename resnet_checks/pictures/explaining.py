@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from resnet_checks.observing import is_plain
 from resnet_checks.pictures.files import Picture
 from resnet_lib.weights import ModelCard
 
@@ -63,15 +64,17 @@ def explain(found: Tensor, picture: Picture, card: ModelCard) -> str | None:
     Args:
         found: (3, H, W), of the right size, as the network was given it.
     """
+    if not is_plain(found):
+        return None
     mean, std = _channels(card.mean), _channels(card.std)
     found = found.detach().cpu().float()
     for scale, undo in _SCALES.items():
         pixels = undo(found, mean, std)
-        for read, value in {"": picture.right, **picture.wrong}.items():
-            for change, changed in _CHANGES.items():
-                if _near(pixels, changed(value)):
-                    how = f"it is {read}" if read else ""
-                    return ", and ".join(words for words in (scale, how, change) if words)
+        changed = {words: change(picture.right) for words, change in _CHANGES.items()}
+        read = {f"it is {words}": value for words, value in picture.wrong.items()}
+        for words, value in (changed | read).items():
+            if _near(pixels, value):
+                return ", and ".join(part for part in (scale, words) if part)
     own = picture.right.mean(dim=(1, 2), keepdim=True), picture.right.std(dim=(1, 2), keepdim=True)
     if _near(found * own[1] + own[0], picture.right):
         return "it is normalised with its own mean and deviation, not with the card's"

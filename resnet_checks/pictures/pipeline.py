@@ -92,9 +92,13 @@ def _ask(predict: Callable, picture: Picture) -> tuple[str, object]:
     model = _Watched()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     action = f"{PREDICT}, for a picture {picture.kind},"
-    answer = attempt(
-        action, lambda: predict(model, picture.path, _CARD), f"It is called as {PREDICT}.", LONG
-    )
+    hint = f"It is called as {PREDICT}."
+    try:
+        answer = attempt(action, lambda: predict(model, picture.path, _CARD), hint)
+    except FaultFound:
+        if model.given:  # a wrong shape says more than what it makes PyTorch raise
+            _explained(model.given[0][0], picture)
+        raise
     if not model.given:
         raise FaultFound("The model that was given is never called.")
     image, training = model.given[0]
@@ -159,7 +163,8 @@ def _loaded(load: Callable, folder: Path) -> dict[str, str]:
     shape = tuple(getattr(images, "shape", ()))
     if not isinstance(images, Tensor) or shape != right:
         raise FaultFound(f"{LOAD} returned images {shape or type(images).__name__}, not {right}.")
-    if tuple(getattr(labels, "shape", ())) != right[:1] or labels.is_floating_point():
+    kind = isinstance(labels, Tensor) and not labels.is_floating_point()
+    if not kind or tuple(labels.shape) != right[:1]:
         raise FaultFound(f"{LOAD} returned labels that are no {right[:1]} whole numbers.")
     return _matched(images, labels.tolist(), pictures)
 

@@ -100,6 +100,8 @@ def moving_norm(model):
 
 
 FAULTS = {
+    "exits": (lambda model, n: exit(2), "raises SystemExit: 2"),
+    "on meta": (prepared(after=lambda m: m.to("meta")), "parameters are on the meta device"),
     "raises": (lambda model, n: 1 / 0, "prepare(model, num_classes) raises ZeroDivisionError"),
     "one argument": (lambda model: model, "raises TypeError"),
     "returns nothing": (lambda model, n: None, "The function returned None"),
@@ -195,6 +197,8 @@ RIGHT = {
     "by hand": (prepared(), ()),
     "the library's": (library, ()),
     "all parameters handed over": (prepared(held=of_all), ()),
+    "double precision": (prepared(after=lambda m: m.double()), ()),
+    "data parallel": (lambda m, n: (nn.DataParallel(m), prepared()(m, n)[1]), ()),
     "a copy": (on_a_copy, ()),
     "dropout in the head": (
         prepared(after=lambda m: nets.add_dropout(m, 0.5)),

@@ -197,7 +197,15 @@ FAULTS = {
         "wider than high the model is given (1, 3, 64, 96), not (1, 3, 16, 16)",
     ),
     "another size": (asked(size=lambda p, size: fitted(p, 32)), "is given (1, 3, 32, 32), not"),
-    "channels last": (asked(given=lambda image: image.permute(1, 2, 0)[None]), "raises"),
+    "channels last": (
+        asked(given=lambda image: image.permute(1, 2, 0)[None]),
+        "of the network's size the model is given (1, 16, 16, 3), not (1, 3, 16, 16)",
+    ),
+    "on meta": (asked(given=lambda image: image[None].to("meta")), "raises RuntimeError"),
+    "NaN": (asked(scale=lambda p, card: p * torch.nan), "is not the picture as the card says"),
+    "exits": (lambda model, file, card: exit(1), "raises SystemExit: 1"),
+    "no batch": (asked(given=lambda image: image), "is given (3, 16, 16), not (1, 3, 16, 16)"),
+    "double precision": (asked(given=lambda image: image[None].double()), "raises RuntimeError"),
     "train mode": (asked(mode=lambda model: model.train()), "The model is in train mode"),
     "no mode": (asked(mode=lambda model: None), "The model is in train mode"),
     "runs twice": (asked(scores=doubled), "The model runs 2 times for one picture"),
@@ -242,6 +250,10 @@ LOADED = {
     "other labels": (loaded(label=lambda name, card: len(name) % 4), "The labels do not fit"),
     "names": (lambda folder, card: (1, 2, 3), "returned tuple, not images and labels"),
     "lists": (lambda folder, card: ([], []), "returned images list, not (8, 3, 16, 16)"),
+    "an array of labels": (
+        lambda folder, card: (torch.zeros(8, 3, 16, 16), np.zeros(8, dtype=int)),
+        "returned labels that are no (8,) whole numbers",
+    ),
     "shares": (
         lambda folder, card: (torch.zeros(8, 3, 16, 16), torch.zeros(8)),
         "returned labels that are no (8,) whole numbers",

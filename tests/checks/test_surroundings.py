@@ -147,7 +147,17 @@ def pruned(*sizes):
     return block
 
 
+def written_in_eval(block, x):
+    if not block.training:
+        block.nb.running_mean.mul_(0.9)
+    f = block.branch(x)
+    if not block.training:
+        block.nb.running_var.mul_(0.9)
+    return F.relu(f + block.way(x))
+
+
 STATE = [
+    (forward(written_in_eval), "second convolution change in eval mode"),
     (layers(momentum_zero), "statistics of the batch norm after the second convolution do not mo"),
     (forward(on_copies), "statistics of the batch norm after the first convolution are copies"),
     (forward(swapped), "running mean and its running variance in the wrong order"),
