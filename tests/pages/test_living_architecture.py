@@ -3,6 +3,7 @@
 import itertools
 import math
 import re
+import sys
 from decimal import ROUND_HALF_UP, Context
 
 import pytest
@@ -11,6 +12,7 @@ import torchvision
 from book_ext import living
 from book_ext.living.architecture import IMAGE, NETWORKS, PARTS, SIZES
 from building import ROOT
+from living_pages import painted
 from torch import nn
 
 from resnet_lib import nets, probes
@@ -165,6 +167,114 @@ def test_shapes_at_every_size_of_the_image(page):
         for sentence, height in zip(sentences, heights, strict=True):
             side = height.shape[2]
             assert re.search(rf"puts out \d+ × {side} × {side}\.", sentence)
+
+
+@pytest.mark.parametrize("depth", ["18", "50", "152"])
+def test_paths_are_those_of_autograd(page, depth):
+    """Counted in autograd's own graph: from the loss back to each block's end and input."""
+    with torch.device("meta"):
+        net = getattr(torchvision.models, f"resnet{depth}")()
+        nodes = {}
+        for part, name in STAGES.items():
+            for place, block in enumerate(net.get_submodule(name)):
+                block.register_forward_hook(
+                    lambda block, given, out, key=(part, place): nodes.update({key: out.grad_fn})
+                )
+        net.maxpool.register_forward_hook(
+            lambda pool, given, out: nodes.update({"stem": out.grad_fn})
+        )
+        counts = paths(net(torch.empty(2, 3, 32, 32)).sum().grad_fn)
+    places = list(nodes)[1:]
+    cases = list(itertools.product(places, ("both", "shortcut", "branch")))
+    states = [
+        {"depth": depth, "measure": "work", "size": 224, "layer": 1, "way": way}
+        | {"part": part, "block": place + 1}
+        for (part, place), way in cases
+    ]
+    found = painted(page, "architecture", states, paths=True)
+    before = dict(zip(places, ["stem", *places], strict=False))
+    for (place, way), shown in zip(cases, found, strict=True):
+        told = re.search(
+            r"Gradient: (.*?) paths? from the loss reach(?:es)? it, (.*?) leaves? it", shown["alt"]
+        )
+        arriving, beyond = counts[nodes[place]], counts[nodes[before[place]]]
+        assert is_amount(told[1], arriving)
+        assert is_amount(told[2], beyond if way == "both" else beyond // 2)
+        lit = [look for look, text in shown["paths"] if look.startswith("wire")][:2]
+        expected = [
+            "wire lit" if way in ("both", one) else "wire unlit" for one in ("shortcut", "branch")
+        ]
+        assert lit == expected
+    stem, head = painted(
+        page,
+        "architecture",
+        [
+            {
+                "depth": depth,
+                "measure": "work",
+                "size": 224,
+                "block": 1,
+                "layer": 1,
+                "way": "both",
+                "part": part,
+            }
+            for part in ("stem", "head")
+        ],
+    )
+    assert is_amount(re.search(r"Gradient: (.*?) paths", stem["alt"])[1], counts[nodes["stem"]])
+    assert (
+        "Gradient: 1 path from the loss reaches it, 1 leaves it; there is no shortcut"
+        in head["alt"]
+    )
+
+
+def paths(loss):
+    """For each node of the graph behind the loss, how many ways lead to it."""
+    order, seen = [], set()
+
+    def visit(node):
+        if node not in seen:
+            seen.add(node)
+            for following, _ in node.next_functions:
+                if following is not None:
+                    visit(following)
+            order.append(node)
+
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(10_000)
+    visit(loss)
+    sys.setrecursionlimit(limit)
+    counts = dict.fromkeys(order, 0) | {loss: 1}
+    for node in reversed(order):
+        for following, _ in node.next_functions:
+            if following is not None:
+                counts[following] += counts[node]
+    return counts
+
+
+def is_amount(text, value):
+    """Whole up to a million, then to two digits and a power of ten."""
+    if value < 1e6:
+        return text == f"{value:,}"
+    first, exponent = re.fullmatch(r"([\d.]+) × 10(\S+)", text).groups()
+    exponent = int(exponent.translate(str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")))
+    return abs(float(first) - value / 10**exponent) <= 0.05 * (1 + 1e-9)
+
+
+def test_way_says_its_layers(html, open_page):
+    page = open_page((html / f"{FIVE}.html").as_uri())
+    box = page.locator('[data-living="architecture"]')
+    said = box.locator(".living-said")
+    assert said.inner_text().endswith(
+        "Gradient: 2 paths from the loss reach it, 4 leave it; "
+        "by the shortcut (projection) and the branch (conv2, conv1)."
+    )
+    box.get_by_label("shortcut", exact=True).check()
+    assert said.inner_text().endswith("2 leave it; by the shortcut (projection).")
+    assert box.locator("path.unlit").count() == 1
+    box.get_by_label("branch", exact=True).check()
+    assert said.inner_text().endswith("2 leave it; by the branch (conv2, conv1).")
+    assert not page.watch.faults
 
 
 def test_networks_are_the_librarys():
