@@ -16,6 +16,8 @@ PLACES = {
         "chapters/07_gradient_flow",
         "chapters/13_degradation",
     ],
+    "ring": ["chapters/12_many_processes", "chapters/A2_cost_of_many_gpus"],
+    "variants": ["chapters/19_variants"],
 }
 PARTS = zip(PLACES["predict"], ("depth", "gradient", "epochs"), strict=True)
 ASKED = {(page, "predict"): f"predict/{part}" for page, part in PARTS}

@@ -1,8 +1,10 @@
 """The architecture explorer against torchvision: every layer of the five networks."""
 
 import itertools
+import json
 import math
 import re
+import sys
 from decimal import ROUND_HALF_UP, Context
 
 import pytest
@@ -11,6 +13,7 @@ import torchvision
 from book_ext import living
 from book_ext.living.architecture import IMAGE, NETWORKS, PARTS, SIZES
 from building import ROOT
+from living_pages import painted
 from torch import nn
 
 from resnet_lib import nets, probes
@@ -19,53 +22,27 @@ FIVE = "chapters/05_resnet18"
 LOOKED_AT = (1, 33, 224, 512)  # pixels; every layer of every network
 STAGES = dict(zip(PARTS[1:-1], ("layer1", "layer2", "layer3", "layer4"), strict=True))
 
-# Goes through all layers of a network at one size of the image, by part, block and layer.
+# Goes through all layers of a network at one size of the image, by part, block and layer, as far as
+# the figure lets its sliders go.
 WALK = """([depth, size]) => {
   const box = document.querySelector('[data-living="architecture"]');
-  box.style.position = "fixed"; // so that not all of the chapter is laid out anew each time
-  const control = (name, value = "") => box.querySelector(`[data-control="${name}"]${value}`);
-  const told = () => control("size").dispatchEvent(new Event("input", { bubbles: true }));
-  control("depth", `[value="${depth}"]`).checked = true;
-  control("size").value = size - 1;
+  const { living: figure } = box;
   const found = [];
-  for (const part of box.querySelectorAll('[data-control="part"]')) {
-    part.checked = true;
-    control("block").value = 0;
-    told();
-    for (let block = 0; block <= Number(control("block").max); block += 1) {
-      control("block").value = block;
-      control("layer").value = 0;
-      told();
-      for (let layer = 0; layer <= Number(control("layer").max); layer += 1) {
-        control("layer").value = layer;
-        told();
-        const cells = {};
-        for (const cell of box.querySelectorAll("[data-slot]")) {
-          cells[cell.dataset.slot] = cell.textContent.replaceAll("\u00a0", " ");
-        }
-        const said = box.querySelector(".living-said").textContent;
-        const strong = [...box.querySelectorAll(".living-drawing text.strong:not(.middle)")];
-        found.push({ part: part.value, block, layer, cells, said,
-                     titles: strong.map((text) => text.textContent) });
+  for (const { value: part } of box.querySelectorAll('[data-control="part"]')) {
+    const common = { depth, size, part, measure: "parameters", way: "both" };
+    const blocks = figure.limits({ ...common, block: 1, layer: 1 }).block;
+    for (let block = 1; block <= blocks; block += 1) {
+      const layers = figure.limits({ ...common, block, layer: 1 }).layer;
+      for (let layer = 1; layer <= layers; layer += 1) {
+        const state = { ...common, block, layer };
+        const { shapes, said, slots } = figure.paint({ state, now: {}, width: 384, height: 412 });
+        const strong = shapes.filter((shape) => shape.getAttribute("class") === "strong");
+        const titles = strong.map((text) => text.textContent);
+        found.push({ part, block: block - 1, layer: layer - 1, cells: slots, said, titles });
       }
     }
   }
-  return found;
-}"""
-# What the parts put out, at every size of the image.
-SHAPES = """([sizes, parts]) => {
-  const box = document.querySelector('[data-living="architecture"]');
-  box.style.position = "fixed";
-  const size = box.querySelector('[data-control="size"]');
-  const said = box.querySelector(".living-said");
-  return parts.map((part) => {
-    box.querySelector(`[data-control="part"][value="${part}"]`).checked = true;
-    return sizes.map((_, place) => {
-      size.value = place;
-      size.dispatchEvent(new Event("input", { bubbles: true }));
-      return said.textContent;
-    });
-  });
+  return JSON.stringify(found).replaceAll("\u00a0", " ");
 }"""
 
 
@@ -128,7 +105,7 @@ def page(html, browser):
 @pytest.mark.parametrize("size", LOOKED_AT)
 def test_every_layer_is_torchvisions(page, depth, size):
     rows = measured(depth, size)
-    steps = page.evaluate(WALK, [depth, size])
+    steps = json.loads(page.evaluate(WALK, [depth, size]))
     assert sorted(map(torchvisions_name, steps)) == sorted(rows)
     for step in steps:
         layer = torchvisions_name(step)
@@ -153,8 +130,11 @@ def test_every_layer_is_torchvisions(page, depth, size):
 
 
 def test_shapes_at_every_size_of_the_image(page):
-    page.evaluate(WALK, ["18", 1])
-    said = page.evaluate(SHAPES, [SIZES, ["stem", *STAGES]])
+    common = {"depth": "18", "measure": "work", "block": 1, "layer": 1, "way": "both"}
+    parts = ["stem", *STAGES]
+    states = [common | {"part": part, "size": size} for part in parts for size in SIZES]
+    told = [shown["said"] for shown in painted(page, "architecture", states)]
+    said = [told[place : place + len(SIZES)] for place in range(0, len(told), len(SIZES))]
     path = nn.Sequential(nn.Conv2d(1, 1, 7, 2, 3))
     strides = {"stem": nn.Identity(), "stage 1": nn.MaxPool2d(3, 2, 1)}
     strides |= {part: nn.Conv2d(1, 1, 3, 2, 1) for part in PARTS[2:-1]}
@@ -165,6 +145,114 @@ def test_shapes_at_every_size_of_the_image(page):
         for sentence, height in zip(sentences, heights, strict=True):
             side = height.shape[2]
             assert re.search(rf"puts out \d+ × {side} × {side}\.", sentence)
+
+
+@pytest.mark.parametrize("depth", ["18", "50", "152"])
+def test_paths_are_those_of_autograd(page, depth):
+    """Counted in autograd's own graph: from the loss back to each block's end and input."""
+    with torch.device("meta"):
+        net = getattr(torchvision.models, f"resnet{depth}")()
+        nodes = {}
+        for part, name in STAGES.items():
+            for place, block in enumerate(net.get_submodule(name)):
+                block.register_forward_hook(
+                    lambda block, given, out, key=(part, place): nodes.update({key: out.grad_fn})
+                )
+        net.maxpool.register_forward_hook(
+            lambda pool, given, out: nodes.update({"stem": out.grad_fn})
+        )
+        counts = paths(net(torch.empty(2, 3, 32, 32)).sum().grad_fn)
+    places = list(nodes)[1:]
+    cases = list(itertools.product(places, ("both", "shortcut", "branch")))
+    states = [
+        {"depth": depth, "measure": "work", "size": 224, "layer": 1, "way": way}
+        | {"part": part, "block": place + 1}
+        for (part, place), way in cases
+    ]
+    found = painted(page, "architecture", states, paths=True)
+    before = dict(zip(places, ["stem", *places], strict=False))
+    for (place, way), shown in zip(cases, found, strict=True):
+        told = re.search(
+            r"Gradient: (.*?) paths? from the loss reach(?:es)? it, (.*?) leaves? it", shown["alt"]
+        )
+        arriving, beyond = counts[nodes[place]], counts[nodes[before[place]]]
+        assert is_amount(told[1], arriving)
+        assert is_amount(told[2], beyond if way == "both" else beyond // 2)
+        lit = [look for look, text in shown["paths"] if look.startswith("wire")][:2]
+        expected = [
+            "wire lit" if way in ("both", one) else "wire unlit" for one in ("shortcut", "branch")
+        ]
+        assert lit == expected
+    stem, head = painted(
+        page,
+        "architecture",
+        [
+            {
+                "depth": depth,
+                "measure": "work",
+                "size": 224,
+                "block": 1,
+                "layer": 1,
+                "way": "both",
+                "part": part,
+            }
+            for part in ("stem", "head")
+        ],
+    )
+    assert is_amount(re.search(r"Gradient: (.*?) paths", stem["alt"])[1], counts[nodes["stem"]])
+    assert (
+        "Gradient: 1 path from the loss reaches it, 1 leaves it; there is no shortcut"
+        in head["alt"]
+    )
+
+
+def paths(loss):
+    """For each node of the graph behind the loss, how many ways lead to it."""
+    order, seen = [], set()
+
+    def visit(node):
+        if node not in seen:
+            seen.add(node)
+            for following, _ in node.next_functions:
+                if following is not None:
+                    visit(following)
+            order.append(node)
+
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(10_000)
+    visit(loss)
+    sys.setrecursionlimit(limit)
+    counts = dict.fromkeys(order, 0) | {loss: 1}
+    for node in reversed(order):
+        for following, _ in node.next_functions:
+            if following is not None:
+                counts[following] += counts[node]
+    return counts
+
+
+def is_amount(text, value):
+    """Whole up to a million, then to two digits and a power of ten."""
+    if value < 1e6:
+        return text == f"{value:,}"
+    first, exponent = re.fullmatch(r"([\d.]+) × 10(\S+)", text).groups()
+    exponent = int(exponent.translate(str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")))
+    return abs(float(first) - value / 10**exponent) <= 0.05 * (1 + 1e-9)
+
+
+def test_way_says_its_layers(html, open_page):
+    page = open_page((html / f"{FIVE}.html").as_uri())
+    box = page.locator('[data-living="architecture"]')
+    said = box.locator(".living-said")
+    assert said.inner_text().endswith(
+        "Gradient: 2 paths from the loss reach it, 4 leave it; "
+        "by the shortcut (projection) and the branch (conv2, conv1)."
+    )
+    box.get_by_label("shortcut", exact=True).check()
+    assert said.inner_text().endswith("2 leave it; by the shortcut (projection).")
+    assert box.locator("path.unlit").count() == 1
+    box.get_by_label("branch", exact=True).check()
+    assert said.inner_text().endswith("2 leave it; by the branch (conv2, conv1).")
+    assert not page.watch.faults
 
 
 def test_networks_are_the_librarys():
@@ -190,7 +278,6 @@ def test_table_is_torchvisions():
 
 
 def test_widths_are_the_shares(page):
-    page.evaluate(WALK, ["18", 224])
     rects = "svg => [...svg.querySelectorAll('rect')].slice(0, 6).map(r => r.width.baseVal.value)"
     drawing = page.locator('[data-living="architecture"] .living-drawing')
     rows = measured("18", 224)
@@ -220,9 +307,13 @@ def test_click_and_keys_open_the_same(html, open_page):
     assert not page.watch.faults
 
 
-def test_sliders_end_with_what_is_there(page):
-    steps = list(itertools.chain(*(page.evaluate(WALK, [d, 32]) for d in ("34", "152"))))
-    assert max(step["block"] for step in steps) == 35
-    page.evaluate(WALK, ["18", 32])
+def test_sliders_end_with_what_is_there(html, open_page):
+    page = open_page((html / f"{FIVE}.html").as_uri())
     box = page.locator('[data-living="architecture"]')
-    assert box.get_by_label("block", exact=True).is_disabled(), "the head has no blocks"
+    block = box.get_by_label("block", exact=True)
+    box.get_by_label("152", exact=True).check()
+    for part, last in (("stage 3", 36), ("stage 1", 3)):
+        box.get_by_label(part, exact=True).check()
+        assert block.get_attribute("max") == str(last - 1)
+    box.get_by_label("head", exact=True).check()
+    assert block.is_disabled(), "the head has no blocks"

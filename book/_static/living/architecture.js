@@ -1,18 +1,11 @@
 // The architecture explorer: a network, one part of it, one block of that, one of its layers.
 Living.figure("architecture", ({ networks, parts, widths, classes }) => {
-  const { made } = Living;
+  const { counted, digits, made, number, whole } = Living;
   const HIGH = 44; // of a strip
   const STEP = 104; // from one strip to the next
   const FIRST = 24; // where the first strip begins
 
   const sum = (list, key) => list.reduce((total, one) => total + one[key], 0);
-  const whole = (value) => value.toLocaleString("en");
-  const digits = (value) => String(Number(value.toPrecision(3)));
-  // Whole up to a million, then to three digits.
-  const counted = (value) => {
-    if (value < 1e6) return whole(value);
-    return value < 1e9 ? `${digits(value / 1e6)} M` : `${digits(value / 1e9)} G`;
-  };
   const unbroken = (text) => text.replaceAll(" ", "\u00a0");
   const percent = (share) => `${digits(100 * share)} %`;
 
@@ -135,6 +128,80 @@ Living.figure("architecture", ({ networks, parts, widths, classes }) => {
     });
   }
 
+  // The ways back through the open block: the names of the layers on each, in the gradient's order.
+  function waysOf({ block }) {
+    const names = (layers) => layers.map(({ name }) => name.split(" ")[0]).reverse();
+    const shortcut = names(block.layers.filter((layer) => layer.isShortcut));
+    return { shortcut, branch: names(block.layers.filter((layer) => !layer.isShortcut)) };
+  }
+  // How many paths lead from the loss to the open block's end, and on from its beginning.
+  function counts({ way }, { network, block }) {
+    const inside = network.parts.flatMap(({ blocks }) => blocks);
+    const arriving = 2 ** inside.slice(inside.indexOf(block) + 1).filter(({ name }) => name).length;
+    return [arriving, block.name && way === "both" ? 2 * arriving : arriving];
+  }
+  const amount = (paths) => (paths < 1e6 ? whole(paths) : number(paths));
+  function told(state, open) {
+    const { shortcut, branch } = waysOf(open);
+    const by = {
+      shortcut: `the shortcut${shortcut.length ? ` (${shortcut})` : ""}`,
+      branch: `the branch (${branch.join(", ")})`,
+    };
+    by.both = `${by.shortcut} and ${by.branch}`;
+    const where = open.block.name ? `by ${by[state.way]}` : "there is no shortcut";
+    const [arriving, going] = counts(state, open);
+    const reach = arriving === 1 ? "path from the loss reaches it" : "paths from the loss reach it";
+    const leave = `${amount(going)} ${going === 1 ? "leaves" : "leave"} it`;
+    return `Gradient: ${amount(arriving)} ${reach}, ${leave}; ${where}.`;
+  }
+
+  // The open block from its input, left, to its output; what the gradient takes is lit.
+  function gradient(state, open, width) {
+    const top = FIRST + 2 * STEP + HIGH + 34;
+    const [above, middle, below] = [top + 28, top + 53, top + 78];
+    const [from, to] = [30, width - 58];
+    const hasBlock = Boolean(open.block.name);
+    const { shortcut, branch } = waysOf(open);
+
+    // From the addition up or down to the lane, along it, and to x, where an arrow ends it.
+    function lane(way, names, kind) {
+      const turn = way === "shortcut" ? -1 : 1;
+      const y = turn < 0 ? above : below;
+      const course = hasBlock
+        ? `M${to} ${middle + 11 * turn}V${y}H${from}V${middle + 4 * turn}m-4 ${5 * turn}l4 ` +
+          `${-5 * turn}l4 ${5 * turn}`
+        : `M${to + 12} ${middle}H${from}m5 -4l-5 4l5 4`;
+      const isLit = !hasBlock || state.way === "both" || state.way === way;
+      const step = (to - from) / (names.length + 1);
+      const boxes = names.toReversed().flatMap((name, place) => {
+        const [x, at] = [from + step * (place + 1), hasBlock ? y : middle];
+        const wide = Math.min(7.4 * name.length + 12, step - 8);
+        const frame = { x: x - wide / 2, y: at - 13, width: wide, height: 26 };
+        return [
+          made("rect", { ...frame, class: `box ground ${kind}` }),
+          made("text", { class: "middle", x, y: at + 4 }, name),
+        ];
+      });
+      return [made("path", { class: `wire ${isLit ? "lit" : "unlit"}`, d: course }), ...boxes];
+    }
+
+    const [arriving, going] = counts(state, open).map(amount);
+    const ends = [
+      made("text", { x: 0, y: top }, `gradient: paths in ${arriving}, out ${going}`),
+      made("text", { class: "said end", x: from - 12, y: middle + 4 }, "x"),
+      made("text", { class: "said end", x: width, y: middle - 8 }, hasBlock ? "H(x)" : "out"),
+    ];
+    if (!hasBlock) return [...lane("branch", branch, "plain"), ...ends];
+    return [
+      ...lane("shortcut", shortcut, "shortcut"),
+      ...lane("branch", branch, "residual"),
+      made("path", { class: "wire lit", d: `M${width - 14} ${middle}H${to + 12}` }),
+      made("circle", { class: "sum", cx: to, cy: middle, r: 11 }),
+      made("path", { class: "wire out", d: `M${to - 5} ${middle}h10m-5 -5v10` }),
+      ...ends,
+    ];
+  }
+
   const UNITS = [["parameters", "parameters"], ["multiply-adds", "work"]];
   function cells(open) {
     const slots = {};
@@ -180,8 +247,9 @@ Living.figure("architecture", ({ networks, parts, widths, classes }) => {
         ...common,
         chosen: (place) => ({ layer: place + 1 }),
       }),
+      ...gradient(state, open, width),
     ];
-    const said = sentence(state, open);
+    const said = `${sentence(state, open)} ${told(state, open)}`;
     const alt = `${network.name}: ${total}. ${part.name}: ${blocks}. ${said}`;
     return { shapes, alt, said, slots: cells(open) };
   }

@@ -1,19 +1,12 @@
 // The block calculator: a block's two paths, layer by layer, and whether they meet in one shape.
 Living.figure("block-calculator", ({ bytes, images }) => {
-  const { made } = Living;
+  const { counted, digits, made, whole } = Living;
   const LINE = 17; // pixels from one line of words in a box to the next
   const TOP = 30; // where the shortcut leaves the branch
 
   const sum = (list) => list.reduce((total, value) => total + value, 0);
   const values = ([channels, side]) => channels * side ** 2;
   const shown = ([channels, side]) => `${channels} × ${side} × ${side}`;
-  const digits = (value) => String(Number(value.toPrecision(3)));
-  const whole = (value) => value.toLocaleString("en");
-  // Whole up to a million, then to three digits.
-  const counted = (value) => {
-    if (value < 1e6) return whole(value);
-    return value < 1e9 ? `${digits(value / 1e6)} M` : `${digits(value / 1e9)} G`;
-  };
   const inBytes = (value) => {
     if (value < 2 ** 10) return `${value} B`;
     return value < 2 ** 20 ? `${digits(value / 2 ** 10)} KiB` : `${digits(value / 2 ** 20)} MiB`;

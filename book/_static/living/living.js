@@ -37,6 +37,14 @@
     const [first, exponent] = value.toExponential(1).split("e");
     return `${minus(String(Number(first)))} × 10${Living.power(Number(exponent))}`;
   };
+  Living.whole = (value) => value.toLocaleString("en");
+  Living.digits = (value) => String(Number(value.toPrecision(3)));
+  // Whole up to a million, then to three digits.
+  Living.counted = (value) => {
+    if (value < 1e6) return Living.whole(value);
+    const isSmall = value < 1e9;
+    return isSmall ? `${Living.digits(value / 1e6)} M` : `${Living.digits(value / 1e9)} G`;
+  };
   // With so many decimals; never minus zero.
   Living.fixed = (places) => (value) => {
     const rounded = Number(value.toFixed(places)) || 0;

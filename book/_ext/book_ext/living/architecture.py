@@ -75,7 +75,9 @@ def panel():
         "<p>A layer is a convolution with its batch norm, or the classifier. Each strip is the "
         "tinted piece of the strip above, at full width; its percentages are shares of this piece, "
         "those of the table shares of the network. Orange are the projections. "
-        "A multiply-add is one product that is added to a sum. ResNet-50, 101 and 152 have the "
+        "Below, the gradient goes back through the open block, from right to left: a path takes "
+        "one of two ways in each block. A multiply-add is one product that is added to a sum. "
+        "ResNet-50, 101 and 152 have the "
         "bottleneck blocks of chapter 06.</p>"
     )
 
@@ -87,6 +89,7 @@ def numbered(name, label, most, start):
 
 def figure(root):
     measures = {"parameters": "parameters", "work": "multiply-adds"}
+    ways = {"both": "both ways", "shortcut": "shortcut", "branch": "branch"}
     return Figure(
         title="Open a part, a block, a layer",
         controls=[
@@ -96,9 +99,10 @@ def figure(root):
             Choice("part", "part", {part: part for part in PARTS}, "stage 4"),
             numbered("block", "block", MOST_BLOCKS, 1),
             numbered("layer", "layer", MOST_LAYERS, 1),
+            Choice("way", "gradient", ways, "both"),
         ],
         table=table(),
-        high=290,
+        high=412,
         data={"networks": NETWORKS, "parts": PARTS, "widths": WIDTHS, "classes": CLASSES},
         panel=panel(),
         takes_place=False,

@@ -1,0 +1,114 @@
+// The ring: each process hands one chunk to the next, first to be added, then to be copied.
+Living.figure("ring", () => {
+  const { made } = Living;
+  const EDGE = { left: 70, top: 28, bottom: 26 };
+
+  const range = (length) => [...Array(length).keys()];
+  const last = (n) => 2 * (n - 1); // steps
+  // The chunk that each process hands on: in the first n - 1 steps to be added, then to replace.
+  function sent(n, step) {
+    const [first, done] = step < n ? [0, step - 1] : [1, step - n];
+    return range(n).map((rank) => (((rank + first - done) % n) + n) % n);
+  }
+  // All chunks after so many steps: each the sum so far, and how many processes are in it.
+  function after(n, steps) {
+    let has = range(n).map((rank) => {
+      return range(n).map((chunk) => ({ sum: (rank + 1) * (chunk + 1), from: 1 }));
+    });
+    for (const step of range(steps + 1).slice(1)) {
+      const before = has;
+      has = before.map((row) => [...row]);
+      for (const [rank, chunk] of sent(n, step).entries()) {
+        const right = (rank + 1) % n;
+        const [given, own] = [before[rank][chunk], before[right][chunk]];
+        const both = { sum: own.sum + given.sum, from: own.from + given.from };
+        has[right][chunk] = step < n ? both : given;
+      }
+    }
+    return has;
+  }
+
+  const limits = ({ processes }) => ({ step: last(processes) + 1 });
+  const aims = ({ step }) => ({ step });
+
+  function sentence(n, step, has) {
+    const share = `${Number((step / n).toFixed(2))} times its vector`;
+    if (!step) {
+      const own = `Process 0 has the vector 1 to ${n}, process 1 twice that, and so on`;
+      return `${own}. All want the sum.`;
+    }
+    const [chunk] = sent(n, step);
+    const [given] = after(n, step - 1).map((row) => row[chunk].sum);
+    const now = has[1][chunk].sum;
+    const phase = step < n ? "reduce-scatter" : "all-gather";
+    const old = now - given;
+    const what = step < n ? `which adds it to ${old}: ${now}` : "which keeps it";
+    const end = step === last(n) ? " Every process has every sum." : "";
+    const told = `process 0 hands chunk ${chunk}, ${given}, to process 1, ${what}`;
+    return `Step ${step} of ${last(n)}, ${phase}: ${told}. Each has sent ${share}.${end}`;
+  }
+
+  function paint({ state, now, width, height }) {
+    const { processes: n, step } = state;
+    const has = after(n, step);
+    const [wide, high] = [(width - EDGE.left) / n, (height - EDGE.top - EDGE.bottom) / n];
+    const x = (chunk) => EDGE.left + wide * (chunk + 0.5);
+    const y = (rank) => EDGE.top + high * (rank + 0.5);
+    const moved = step ? sent(n, step) : [];
+    // How far the chunks of this step have come, from the sender's row to the next.
+    const way = Math.min(Math.max(now.step - step + 1, 0), 1);
+
+    const head = range(n).map((chunk) => {
+      const name = n > 5 ? chunk : `chunk ${chunk}`;
+      return made("text", { class: "middle", x: x(chunk), y: 16 }, name);
+    });
+    const rows = range(n).flatMap((rank) => [
+      made("text", { x: 0, y: y(rank) + 4 }, `process ${rank}`),
+      ...has[rank].map(({ sum, from }, chunk) => {
+        const isNew = moved[(rank + n - 1) % n] === chunk;
+        const look = `${from === n ? "whole" : ""} ${isNew ? "new" : ""}`;
+        const frame = { x: x(chunk) - wide / 2 + 2, y: y(rank) - high / 2 + 2 };
+        return made(
+          "g",
+          {},
+          made("rect", {
+            ...frame, width: wide - 4, height: high - 4, rx: 3, class: `chunk ${look}`,
+            style: `--share: ${Math.round((60 * (from - 1)) / (n - 1))}%`,
+          }),
+          made("text", {
+            class: `middle held ${from === n ? "strong" : ""}`, x: x(chunk), y: y(rank) + 4,
+            "data-place": `${rank} ${chunk}`,
+          }, sum),
+        );
+      }),
+    ]);
+    // From the last process the way leads back to the first: out below, and in from above.
+    const arrows = moved.flatMap((chunk, rank) => {
+      const [from, length] = [y(rank) + high / 2 - 8, 16];
+      const to = (rank + 1) % n;
+      const shaft = (top) => `M${x(chunk)} ${top}v${length}m-4 -5l4 5l4 -5`;
+      const places = to ? [from] : [from, y(0) - high / 2 - 8];
+      return places.map((top) => made("path", { class: "wire hand", d: shaft(top) }));
+    });
+    const dots = way > 0 && way < 1
+      ? moved.map((chunk, rank) => {
+          const rise = rank === n - 1 ? high * 0.6 : high;
+          return made("circle", { class: "hop", cx: x(chunk), cy: y(rank) + rise * way, r: 5 });
+        })
+      : [];
+    const foot = step ? `${step < n ? "reduce-scatter" : "all-gather"}, ` : "";
+    const shapes = [
+      ...head,
+      ...rows,
+      ...arrows,
+      ...dots,
+      made("text", { x: 0, y: height - 4 }, `${foot}step ${step} of ${last(n)}`),
+    ];
+    const said = sentence(n, step, has);
+    const held = has.map((row, rank) => `process ${rank} ${row.map(({ sum }) => sum).join(", ")}`);
+    const alt = `${n} processes after ${step} of ${last(n)} steps: ${held.join("; ")}. ${said}`;
+    return { shapes, alt, said };
+  }
+
+  return { aims, limits, paint };
+});

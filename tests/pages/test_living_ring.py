@@ -1,0 +1,110 @@
+"""The ring against the appendix's own function, for every number of processes and every step."""
+
+import re
+from itertools import chain
+
+import nbformat
+import pytest
+import torch
+from book_ext import living
+from book_ext.living.ring import PROCESSES, vectors
+from building import ROOT
+from living_pages import figure_on, painted
+
+PAGE = "chapters/A2_cost_of_many_gpus"
+
+
+@pytest.fixture(scope="module")
+def all_reduce():
+    """`ring_all_reduce` as the appendix defines it."""
+    notebook = nbformat.read(ROOT / f"{PAGE}.ipynb", 4)
+    (source,) = (c.source for c in notebook.cells if "def ring_all_reduce" in c.source)
+    function = source[source.index("def ring_all_reduce") : source.index("\n\n\nvectors")]
+    names = {"torch": torch}
+    exec(function, names)
+    return names["ring_all_reduce"]
+
+
+@pytest.fixture(scope="module")
+def courses(all_reduce):
+    """For each number of processes, all their numbers, and how many processes are in each."""
+    found = {}
+    for n in PROCESSES:
+        start = [torch.arange(1, n + 1) * (rank + 1) for rank in range(n)]
+        # The function goes on with the same lists, so each state is copied as it comes.
+        sums = [torch.stack([torch.cat(c) for c in has]) for has in all_reduce(start)]
+        ones = [torch.ones(n, dtype=torch.int64)] * n
+        counts = [torch.stack([torch.cat(c) for c in has]) for has in all_reduce(ones)]
+        found[n] = [(a.tolist(), b.tolist()) for a, b in zip(sums, counts, strict=True)]
+        assert found[n][-1][0] == [torch.stack(start).sum(dim=0).tolist()] * n
+    return found
+
+
+def test_every_number_of_every_step_is_the_appendixs(html, open_page, courses):
+    page = open_page((html / f"{PAGE}.html").as_uri())
+    states = [{"processes": n, "step": step} for n in PROCESSES for step in range(len(courses[n]))]
+    found = painted(page, "ring", states)
+    for state, shown in zip(states, found, strict=True):
+        n, step = state.values()
+        sums, counts = courses[n][step]
+        cells = [(kind, int(text)) for kind, text in shown["texts"] if "held" in kind.split()]
+        assert [value for _, value in cells] == list(chain(*sums)), state
+        # A finished sum is set in bold.
+        whole = [count == n for count in chain(*counts)]
+        assert ["strong" in kind.split() for kind, _ in cells] == whole, state
+        for rank, row in enumerate(sums):
+            assert f"process {rank} {', '.join(map(str, row))}" in shown["alt"]
+        says(shown["said"], n, step, courses[n])
+
+
+def says(said, n, step, course):
+    if not step:
+        assert said.startswith(f"Process 0 has the vector 1 to {n}, process 1 twice that")
+        assert vectors(n) == course[0][0]
+        return
+    pattern = (
+        r"Step (\d+) of (\d+), (\S+): process 0 hands chunk (\d+), (\d+), to process 1, (.*)\."
+    )
+    told = re.match(pattern + r" Each has sent ([\d.]+) times its vector\.", said)
+    assert (int(told[1]), int(told[2])) == (step, 2 * (n - 1))
+    assert told[3] == ("reduce-scatter" if step < n else "all-gather")
+    before, after = (course[place][0] for place in (step - 1, step))
+    (chunk,) = (c for c in range(n) if before[1][c] != after[1][c])
+    assert (int(told[4]), int(told[5])) == (chunk, before[0][chunk])
+    if step < n:
+        assert told[6] == f"which adds it to {before[1][chunk]}: {after[1][chunk]}"
+    else:
+        assert told[6] == "which keeps it"
+    assert float(told[7]) == pytest.approx(step / n, abs=0.00501)
+    assert said.endswith("has every sum.") == (step == 2 * (n - 1))
+
+
+def test_table_is_the_appendixs(courses):
+    rows = {name: cells for name, *cells in living.figure("ring", ROOT).table.rows}
+    assert len(rows) == sum(map(len, courses.values()))
+    for n, course in courses.items():
+        for step, (sums, _) in enumerate(course):
+            _, held, share = rows[f"{n} processes, step {step}"]
+            assert held == ", ".join(map(str, sums[0]))
+            assert float(share) == pytest.approx(step / n, abs=0.00501)
+
+
+def test_by_keys_and_at_360_pixels(html, open_page):
+    page = open_page((html / "chapters/12_many_processes.html").as_uri(), width=360)
+    box = figure_on(page, "ring")
+    processes, step = (box.get_by_label(name, exact=True) for name in ("processes", "step"))
+    processes.focus()
+    page.keyboard.press("End")
+    page.keyboard.press("Tab")
+    page.keyboard.press("End")
+    assert step.get_attribute("aria-valuetext") == "14"
+    assert box.locator(".living-said").inner_text().startswith("Step 14 of 14, all-gather")
+    processes.focus()
+    page.keyboard.press("Home")  # two processes have two steps
+    assert step.get_attribute("aria-valuetext") == "2"
+    page.keyboard.press("End")
+    wide = "texts => texts.map(text => text.getBBox().width)"
+    rooms = "rects => rects.map(rect => rect.width.baseVal.value)"
+    numbers = box.locator(".living-drawing text.held").evaluate_all(wide)
+    assert max(numbers) <= min(box.locator(".living-drawing rect.chunk").evaluate_all(rooms))
+    assert not page.watch.faults
