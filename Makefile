@@ -7,7 +7,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := book
-.PHONY: book pdf figures slides test test-avx2 check execute numbers oldest manifests serve lint borders clean
+.PHONY: book pdf figures slides test test-avx2 check execute numbers fuzz oldest manifests serve lint borders clean
 
 VENV := .venv
 OLDEST := .venv-oldest
@@ -15,6 +15,7 @@ KSERVE := .venv-kserve
 BIN := $(VENV)/bin
 ONE_PAGE := _build/one/_build/singlehtml
 PORT ?= 8000
+MINUTES ?= 60
 ONLY ?=
 PYTEST_ARGS ?=
 # A cell may take long on a busy machine; the limit only ends one that hangs.
@@ -73,6 +74,10 @@ test-avx2: $(VENV)/test.stamp
 check: lint
 	$(BIN)/python book/_tools/execute.py --check
 	$(BIN)/python -m pytest -q -n 2 tests/book/test_chapters.py $$($(BIN)/python book/_tools/changed_tests.py)
+
+# Damaged files, other ones each time; what it finds goes into tests/library/test_fuzz_loaders.py.
+fuzz: $(VENV)/test.stamp
+	$(BIN)/python tests/fuzz_loaders.py --minutes $(MINUTES) --first $$(date +%s)
 
 borders: $(VENV)/test.stamp
 	$(BIN)/python book/_tools/borders.py $(if $(ONLY),--only $(ONLY))

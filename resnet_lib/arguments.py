@@ -5,6 +5,7 @@ value of the wrong type, `ValueError` for one that is out of range. PyTorch is i
 needed, so that settings can be checked without it.
 """
 
+import os
 from collections.abc import Collection
 from math import inf
 from typing import TYPE_CHECKING
@@ -17,9 +18,12 @@ __all__ = [
     "check_classes",
     "check_images",
     "check_labels",
+    "check_module",
     "check_multiple",
     "check_number",
+    "check_path",
     "check_positive",
+    "check_text",
     "check_whole",
     "refusal",
 ]
@@ -104,6 +108,40 @@ def check_choice(name: str, value: object, choices: Collection) -> None:
         raise refusal(name, f"must be one of {', '.join(map(str, choices))}, got {value!r}")
 
 
+def check_text(name: str, value: object) -> None:
+    """Refuse what is no string.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(value, str):
+        raise refusal(name, f"must be a string, got {value!r}", TypeError)
+
+
+def check_path(name: str, value: object) -> None:
+    """Refuse what is no path: neither a string nor a `pathlib.Path` or the like.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(value, str | os.PathLike):
+        raise refusal(name, f"must be a path, got {type(value).__name__}", TypeError)
+
+
+def check_module(name: str, value: object) -> None:
+    """Refuse what is no module of PyTorch; a class of modules is none.
+
+    Raises:
+        TypeError: it is none.
+    """
+    from torch import nn
+
+    if not isinstance(value, nn.Module):
+        got = value.__name__ if isinstance(value, type) else type(value).__name__
+        what = f"the class {got}" if isinstance(value, type) else got
+        raise refusal(name, f"must be a torch.nn.Module, got {what}", TypeError)
+
+
 def check_images(images: object) -> None:
     """Refuse what is no batch of images (N, C, H, W), of bytes or fractions.
 
@@ -127,10 +165,13 @@ def check_labels(labels: "Tensor", images: "Tensor") -> None:
     """Refuse labels that are neither classes nor shares of classes, or not as many as images.
 
     Raises:
+        TypeError: the labels are no tensor.
         ValueError: they are neither (N,) int64 nor (N, K) floating point, for N images.
     """
     import torch
 
+    if not isinstance(labels, torch.Tensor):
+        raise TypeError(f"labels must be a tensor, got {type(labels).__name__}")
     is_classes = labels.dtype == torch.int64 and labels.dim() == 1
     if not is_classes and not (labels.is_floating_point() and labels.dim() == 2):
         raise ValueError(

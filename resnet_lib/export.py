@@ -11,7 +11,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from resnet_lib.arguments import check_choice, check_images, check_positive
+from resnet_lib.arguments import (
+    check_choice,
+    check_images,
+    check_module,
+    check_path,
+    check_positive,
+)
 from resnet_lib.files import write_whole
 
 __all__ = ["OnnxNetwork", "quantize_onnx", "to_onnx"]
@@ -41,10 +47,13 @@ def to_onnx(
 
     Raises:
         ImportError: onnx or onnxscript is not installed; the message says how to get it.
-        TypeError, ValueError: the images are none, or a layer is in train mode.
+        TypeError, ValueError: `path` is no path, `model` no module, the images are none, or a layer
+            is in train mode.
         OSError: the system cannot write there.
     """
     _require("onnx", "onnxscript")
+    check_module("model", model)
+    check_path("path", path)
     check_images(images)
     training = [name or "the network" for name, part in model.named_modules() if part.training]
     if training:
@@ -101,10 +110,13 @@ def quantize_onnx(
 
     Raises:
         ImportError: onnx or onnxruntime is not installed; the message says how to get it.
+        TypeError: `source` or `target` is no path, or a batch holds no tensor.
         ValueError: there are no batches, or no such type.
         OSError: the system cannot read or write there.
     """
     _require("onnx", "onnxruntime")
+    check_path("source", source)
+    check_path("target", target)
     check_choice("activations", activations, ("uint8", "int8"))
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_dynamic, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -139,11 +151,13 @@ class OnnxNetwork(nn.Module):
 
     Raises:
         ImportError: onnxruntime is not installed; the message says how to get it.
+        TypeError: `path` is no path.
         OSError, ValueError: there is no such file, or it is no ONNX network.
     """
 
     def __init__(self, path: str | Path, threads: int | None = None):
         super().__init__()
+        check_path("path", path)
         _require("onnxruntime")
         import onnxruntime
 
@@ -197,6 +211,8 @@ def _reader(batches: Iterable):
     found = [batch[0] if isinstance(batch, tuple | list) else batch for batch in batches]
     if not found:
         raise ValueError("batches must have at least one batch of images, got none")
+    if others := [type(images).__name__ for images in found if not isinstance(images, Tensor)]:
+        raise TypeError(f"batches must hold tensors of images, got {others[0]}")
     return Reader({INPUT: images.cpu().contiguous().numpy()} for images in found)
 
 

@@ -10,6 +10,8 @@ import numpy as np
 from matplotlib import colors as mpl_colors
 from matplotlib.axes import Axes
 
+from resnet_lib.arguments import check_positive
+
 __all__ = ["COLORS", "band", "figure", "label", "shades", "show_images"]
 
 COLORS: dict[str, str] = json.loads(files("resnet_lib").joinpath("colors.json").read_text())
@@ -96,10 +98,9 @@ def shades(color: str, number: int) -> list[str]:
     """`number` shades of one colour from light to full: one idea, growing (depth, say).
 
     Raises:
-        ValueError: `number` is below 1.
+        TypeError, ValueError: `number` is no whole number from 1 on.
     """
-    if number < 1:
-        raise ValueError(f"number must be at least 1, got {number}")
+    check_positive(number=number)
     full, white = np.array(mpl_colors.to_rgb(color)), np.ones(3)
     shares = np.linspace(0.55, 1, number) if number > 1 else [1]
     return [mpl_colors.to_hex(share * full + (1 - share) * white) for share in shares]

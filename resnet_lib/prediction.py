@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from resnet_lib.arguments import check_choice, check_positive
+from resnet_lib.arguments import check_choice, check_module, check_positive
 from resnet_lib.data import Normalize
 from resnet_lib.data.folder_layout import is_ignored
 from resnet_lib.data.pictures import is_picture, read_pictures
@@ -89,11 +89,13 @@ def predict(
         its `fault` says why.
 
     Raises:
-        TypeError: `pictures` holds what is no picture, or the model gives no scores.
+        TypeError: `pictures` holds what is no picture, the card lacks an entry, or the model is no
+            module or gives no scores.
         FileNotFoundError: `pictures` is a path at which there is nothing.
         ValueError: a number is out of range; there is no picture; the card says too little, or
             something else than the model or a tensor; or a score is not finite.
     """
+    check_module("model", model)
     check_positive(top=top, batch_size=batch_size)
     channels, size = _checked_image(card)
     normalize = Normalize(card.mean, card.std)
@@ -120,6 +122,9 @@ def predict(
 
 def _checked_image(card: Card) -> tuple[int, int]:
     """Channels and side of the network's input."""
+    for name in ("classes", "image", "mean", "std"):
+        if not hasattr(card, name):
+            raise TypeError(f"card must have {name}, and {type(card).__name__} has not")
     shape = tuple(card.image)
     if len(shape) != 3 or shape[1] != shape[2]:
         raise ValueError(f"card.image must be the shape (C, H, W) of a square, got {shape}")

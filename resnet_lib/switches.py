@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from resnet_lib.arguments import check_images
+from resnet_lib.arguments import check_images, check_module
 from resnet_lib.blocks import BasicBlock, Bottleneck
 
 __all__ = ["Signals", "Switched", "branch_of", "residual_blocks"]
@@ -80,6 +80,7 @@ def residual_blocks(model: nn.Module) -> dict[str, nn.Module]:
     Raises:
         TypeError: the model is none that `Switched` takes.
     """
+    check_module("model", model)
     parts = dict(model.named_children())
     if not {"conv1", "bn1", "layer1", "fc"} <= parts.keys():
         named = ", ".join(parts) or "no modules"

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from resnet_lib.arguments import check_number
+from resnet_lib.arguments import check_module, check_number
 
 
 def distillation_loss(scores: Tensor, teacher: Tensor, temperature: float = 4.0) -> Tensor:
@@ -48,9 +48,13 @@ class Taught:
             DataLoader.
         teacher: gives scores (N, K); it is run in eval mode, and its own mode is put back. An
             `export.OnnxNetwork` serves too.
+
+    Raises:
+        TypeError: the teacher is no module.
     """
 
     def __init__(self, batches, teacher: nn.Module):
+        check_module("teacher", teacher)
         self.batches, self.teacher = batches, teacher
 
     def __len__(self) -> int:

@@ -5,7 +5,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from resnet_lib.arguments import check_choice, check_number
+from resnet_lib.arguments import check_choice, check_module, check_number
 from resnet_lib.blocks import BasicBlock, Bottleneck
 
 CRITERIA = ("l1", "gamma", "random")
@@ -40,6 +40,7 @@ def prune_channels(
         TypeError: `share` is no number, or the model has no such blocks.
         ValueError: `share` is out of range, or there is no such criterion.
     """
+    check_module("model", model)
     check_number("share", share, 0)
     if share >= 1:
         raise ValueError(f"share must be at least 0 and below 1, got {share!r}")

@@ -12,7 +12,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from resnet_lib.arguments import check_number, check_whole
+from resnet_lib.arguments import check_number, check_path, check_whole
 from resnet_lib.data.folder_layout import Layout, lay_out
 from resnet_lib.data.folder_split import split_rows
 from resnet_lib.data.image_data import ImageData, channel_statistics
@@ -90,8 +90,7 @@ def image_folder(
 
 
 def _checked_root(root: str | os.PathLike) -> Path:
-    if not isinstance(root, str | os.PathLike):
-        raise TypeError(f"root must be a path, got {type(root).__name__}")
+    check_path("root", root)
     place = Path(root).expanduser()
     if not place.is_dir():
         raise FileNotFoundError(f"root must be a folder, and there is none at {place}")

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from resnet_lib.arguments import check_path
+
 
 def read_record(path: str) -> dict:
     """Read a record that an experiment left behind, from the repository or the installed library.
@@ -11,8 +13,10 @@ def read_record(path: str) -> dict:
         path: as in the repository, for example "results/bench_parity.json".
 
     Raises:
+        TypeError: `path` is no path.
         FileNotFoundError: there is no such record; the message names those there are.
     """
+    check_path("path", path)
     here = Path(__file__).resolve().parents[1]  # resnet_lib
     # The installed library has the repository's results/ inside itself.
     for root in (here.parent, here):

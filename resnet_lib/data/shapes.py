@@ -32,10 +32,12 @@ def draw_shape(kind: str, size: int, dice: np.random.Generator) -> Image.Image:
         dice: what the picture's chances are drawn from.
 
     Raises:
-        TypeError, ValueError: `kind` or `size` is not as above.
+        TypeError, ValueError: `kind`, `size` or `dice` is not as above.
     """
     check_choice("kind", kind, tuple(SHAPES))
     check_whole("size", size, 8)
+    if not isinstance(dice, np.random.Generator):
+        raise TypeError(f"dice must be a numpy.random.Generator, got {type(dice).__name__}")
     ground, color = (dice.integers(*levels, 3).tolist() for levels in (DARK, BRIGHT))
     radius = size * FINER * dice.uniform(0.22, 0.45)
     x, y = dice.uniform(radius, size * FINER - radius, 2)

@@ -1,12 +1,12 @@
 """The loss at one point of the weights, and what the functions of this package ask for."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from resnet_lib.arguments import check_choice, refusal
+from resnet_lib.arguments import check_choice, check_module, refusal
 
 STATISTICS = ("batch", "running")
 """What batch norm may normalise by: each batch's own mean and variance, or the running ones."""
@@ -58,15 +58,20 @@ def check_all(model: nn.Module, batches: Batches, statistics: str, **directions:
     """Refuse arguments that the functions of this package cannot work with.
 
     Raises:
-        TypeError: `batches` can be gone through only once.
+        TypeError: the model is no module, a direction no dictionary, or `batches` can be gone
+            through only once.
         ValueError: `statistics` is unknown, or a direction is none of this model.
     """
+    check_module("model", model)
     check_choice("statistics", statistics, STATISTICS)
     if isinstance(batches, Iterator):
         reason = "must be a list or the like, to be gone through again and again, got an iterator"
         raise refusal("batches", reason, TypeError)
     shapes = {name: weight.shape for name, weight in model.named_parameters()}
     for argument, direction in directions.items():
+        if not isinstance(direction, Mapping):
+            reason = f"must hold a tensor for each parameter, got {type(direction).__name__}"
+            raise refusal(argument, reason, TypeError)
         for name in shapes.keys() | direction.keys():
             wanted, got = shapes.get(name), getattr(direction.get(name), "shape", None)
             if wanted != got:

@@ -37,7 +37,8 @@ def loss_along(
         As many losses as steps, in double precision; one may be infinite or NaN.
 
     Raises:
-        TypeError: `batches` can be gone through only once.
+        TypeError: the model is no module, the direction no dictionary, or `batches` can be gone
+            through only once.
         ValueError: `statistics` is neither, there is no image, or the direction does not have a
             tensor of each parameter's shape.
     """

@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from resnet_lib.arguments import check_positive
+from resnet_lib.arguments import check_module, check_positive
 
 
 class DropoutLinear(nn.Linear):
@@ -82,6 +82,7 @@ def replace_head(model: nn.Module, num_classes: int, head: str = "fc") -> nn.Mod
 def _linear(model: nn.Module, head: str) -> nn.Linear:
     if not isinstance(head, str):
         raise TypeError(f"head must be a name, as 'fc', got {head!r}")
+    check_module("model", model)
     linear = {name: m for name, m in model.named_modules() if name and isinstance(m, nn.Linear)}
     if head not in linear:
         known = ", ".join(linear) or "none"

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.nn.parameter import is_lazy
 
+from resnet_lib.arguments import check_module
+
 
 @contextmanager
 def preserved(model: nn.Module) -> Iterator[nn.Module]:
@@ -16,7 +18,11 @@ def preserved(model: nn.Module) -> Iterator[nn.Module]:
 
     The body works on copies of the buffers and finds no gradients, so that a backward pass that
     is still to come finds what it saved. Parameters are not copied: the body must not train them.
+
+    Raises:
+        TypeError: the model is no module.
     """
+    check_module("model", model)
     modes = [(module, module.training) for module in model.modules()]
     buffers = [(m, name, b) for m in model.modules() for name, b in m.named_buffers(recurse=False)]
     gradients = [(p, p.grad) for p in model.parameters() if p.is_leaf]
@@ -84,8 +90,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
             model = model.module
         else:
             break
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+    check_module("model", model)
     if any(map(is_lazy, [*model.parameters(), *model.buffers()])):
         raise ValueError(
             "model must have its weights before it is probed, got lazy layers: call it once"

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from resnet_lib.arguments import check_number, check_positive
+from resnet_lib.serving.names import check_name
 
 __all__ = ["inference_service", "replicas_for"]
 
@@ -57,9 +58,11 @@ def inference_service(
         memory: memory of each, in the units of Kubernetes.
 
     Raises:
-        TypeError, ValueError: a number is not allowed.
+        TypeError, ValueError: the name or a number is not allowed.
     """
+    check_name(name)
     check_positive(cores=cores)
+    check_number("rate", rate, 0, above=True)
     check_number("peak", peak, 1)
     least, most = (
         replicas_for(one, per_replica, utilization=utilization) for one in (rate, rate * peak)

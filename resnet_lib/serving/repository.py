@@ -8,7 +8,6 @@ models/digits/2/...
 import hashlib
 import json
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -17,8 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from resnet_lib.arguments import check_number, check_positive
+from resnet_lib.arguments import check_number, check_path, check_positive, check_text
 from resnet_lib.files import sync_folder, write_whole
+from resnet_lib.serving.names import check_name
 
 if TYPE_CHECKING:
     from resnet_lib.prediction import Card
@@ -31,8 +31,6 @@ RUNTIME = "resnet_lib.serving.runtime.OnnxRuntime"
 KINDS = {"size": int, "sha256": str, "published": str, "note": str} | dict.fromkeys(
     ("classes", "image", "mean", "std"), list
 )
-# What Kubernetes allows too, where a model's name becomes a host's.
-NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 @dataclass(frozen=True)
@@ -84,14 +82,15 @@ def publish(
         threads: CPU threads of the network.
 
     Raises:
+        TypeError: an argument is of another type.
         FileNotFoundError: there is no such network.
         ValueError: a name or number is not allowed.
         OSError: the system cannot write there.
     """
-    if not NAME.fullmatch(name):
-        raise ValueError(
-            f"name must be small letters, digits and dashes, at most 63 of them, got {name!r}"
-        )
+    for argument, path in {"repository": repository, "network": network}.items():
+        check_path(argument, path)
+    check_name(name)
+    check_text("note", note)
     check_positive(max_batch_size=max_batch_size, threads=threads)
     check_number("max_batch_time", max_batch_time, 0, above=True)
     running = {"threads": threads, "max_batch_time": max_batch_time}
@@ -107,6 +106,8 @@ def versions(repository: str | os.PathLike, name: str) -> list[Version]:
         FileNotFoundError: there is no such model.
         ValueError: the settings of a version are damaged; `fault_of` says it of each version.
     """
+    check_path("repository", repository)
+    check_text("name", name)
     model = Path(repository) / name
     if not model.is_dir():
         raise FileNotFoundError(f"there is no model {name} in {repository}")
@@ -144,6 +145,7 @@ def roll_back(repository: str | os.PathLike, name: str, *, to: int | None = None
 
 def fault_of(folder: str | os.PathLike) -> str:
     """Why a version cannot be served: its file is cut short or changed; empty where it can."""
+    check_path("folder", folder)
     folder = Path(folder)
     try:
         version = _read(folder)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from resnet_lib.arguments import check_whole
+from resnet_lib.arguments import check_text, check_whole
 
 __all__ = ["ServerSettings"]
 
@@ -25,5 +25,6 @@ class ServerSettings:
     metrics_port: int = 8082
 
     def __post_init__(self) -> None:
+        check_text("host", self.host)
         for name in ("port", "grpc_port", "metrics_port"):
             check_whole(name, getattr(self, name), 1, 65_535)

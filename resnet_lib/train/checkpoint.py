@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from resnet_lib.arguments import check_whole
+from resnet_lib.arguments import check_path, check_whole
 from resnet_lib.files import sync_folder, written_aside
 
 __all__ = ["CheckpointError", "Checkpoints"]
@@ -36,10 +36,11 @@ class Checkpoints:
         keep: how many are kept, at least 2, so that there is one before the newest.
 
     Raises:
-        TypeError, ValueError: `every` or `keep` is no whole number, or too small.
+        TypeError, ValueError: `folder` is no path, `every` or `keep` no whole number, or too small.
     """
 
     def __init__(self, folder: str | Path, every: int | None = None, keep: int = 2):
+        check_path("folder", folder)
         if every is not None:
             check_whole("every", every, 1)
         check_whole("keep", keep, 2)

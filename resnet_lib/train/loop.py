@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import nn
 
+from resnet_lib.arguments import check_module
 from resnet_lib.train import random_numbers
 from resnet_lib.train.checkpoint import Checkpoints
 from resnet_lib.train.config import TrainConfig
@@ -75,7 +76,8 @@ def fit(
         The history, whole even if the run went on from a checkpoint.
 
     Raises:
-        TypeError: `train` has no length, or a batch is not images and labels.
+        TypeError: the model is no module, `config` no `TrainConfig`, `train` has no length, or a
+            batch is not images and labels.
         ValueError: `train` is empty, leaves a part of one image that batch norm cannot take, or
             has another number of batches than in other processes; a label is out of range;
             `patience`, `keep_best` or `metrics` are set without `validation`.
@@ -85,7 +87,8 @@ def fit(
         KeyboardInterrupt: the run was stopped; its message says where it is kept, its attribute
             `signal` by which signal.
     """
-    config, world = config or TrainConfig(), world or World(pick_device())
+    check_module("model", model)
+    config, world = _checked(config), world or World(pick_device())
     number = number_of(train, world)
     _require_validation(validation, config, metrics)
     own = {"loss": loss, "optimizer": optimizer, "schedule": schedule, "loader": train}
@@ -105,6 +108,12 @@ def fit(
     if world.any(stop.asked):
         raise stopped(state, checkpoints, stop)
     return state.history
+
+
+def _checked(config: TrainConfig | None) -> TrainConfig:
+    if not isinstance(config, TrainConfig | None):
+        raise TypeError(f"config must be a TrainConfig or None, got {type(config).__name__}")
+    return config or TrainConfig()
 
 
 def _require_validation(

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from resnet_lib.arguments import check_module, check_number
 from resnet_lib.train.config import TrainConfig
 from resnet_lib.train.same_run import named
 
@@ -71,8 +72,14 @@ def rates_by_part(model: nn.Module, rates: Mapping[str, float], rate: float) -> 
         A group for each rate that has parameters, with "params" and "lr"; the others' is last.
 
     Raises:
-        ValueError: a part has no parameter that requires a gradient.
+        TypeError: the model is no module, or a rate no number.
+        ValueError: a rate is below 0 or not finite, or a part has no parameter that requires a
+            gradient.
     """
+    check_module("model", model)
+    check_number("rate", rate, 0)
+    for part, its in rates.items():
+        check_number(f"rates[{part!r}]", its, 0)
     groups: dict[str, list] = {part: [] for part in (*rates, "")}
     for name, parameter in model.named_parameters():
         inside = [part for part in rates if f"{name}.".startswith(f"{part}.")]
@@ -88,8 +95,12 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
     """The optimiser that `config` names, over the parameters that require a gradient.
 
     Raises:
+        TypeError: the model is no module, or `config` no `TrainConfig`.
         ValueError: the model has no such parameter.
     """
+    check_module("model", model)
+    if not isinstance(config, TrainConfig):
+        raise TypeError(f"config must be a TrainConfig, got {type(config).__name__}")
     groups = parameter_groups(model, config.weight_decay, config.decay_norm_and_bias)
     if not any(group["params"] for group in groups):
         raise ValueError("model has no parameter that requires a gradient: nothing to train")

@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from resnet_lib.arguments import check_number, check_positive
+from resnet_lib.arguments import check_module, check_number, check_positive
 
 
 class SqueezeExcitation(nn.Module):
@@ -144,8 +144,10 @@ def stochastic_depth(model: nn.Module, last: float) -> nn.Module:
     are dropped rarely. Returns the same model.
 
     Raises:
-        TypeError, ValueError: `last` is no number from 0 to below 1, or the model has no such gate.
+        TypeError, ValueError: `last` is no number from 0 to below 1, or the model is no module or
+            has no such gate.
     """
+    check_module("model", model)
     check_number("last", last, 0, math.nextafter(1, 0))
     gates = [part for part in model.modules() if isinstance(part, StochasticDepth)]
     if not gates:

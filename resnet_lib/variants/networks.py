@@ -46,7 +46,9 @@ class StagedNet(nn.Module):
         **block_options,
     ):
         super().__init__()
-        check_positive(num_classes=num_classes, in_channels=in_channels)
+        check_positive(
+            num_classes=num_classes, in_channels=in_channels, stem_channels=stem_channels
+        )
         if not 0 < len(blocks) == len(channels):
             raise ValueError(
                 f"blocks and channels must have one number for each stage, got {blocks!r} and "

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from resnet_lib.arguments import check_positive
+from resnet_lib.arguments import check_module, check_positive
 from resnet_lib.variants.networks import StagedNet
 
 RELU_GAIN = math.sqrt(2 / (1 - 1 / math.pi))
@@ -22,7 +22,11 @@ def without_batch_norm(model: nn.Module) -> nn.Module:
 
     With the gate `ReZero` that makes SkipInit (De and Smith 2020), whose convolutions have biases
     besides; those of this library have none.
+
+    Raises:
+        TypeError: the model is no module.
     """
+    check_module("model", model)
     for part in list(model.modules()):
         for name, child in part.named_children():
             if isinstance(child, nn.BatchNorm2d):

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from resnet_lib.arguments import check_module, check_path
 from resnet_lib.files import write_whole
 from resnet_lib.nets import CifarResNet, ResNet, by_name, options_of
 from resnet_lib.weights.formats import is_safetensors
@@ -71,13 +72,20 @@ def save_weights(
             network's options are put down too.
 
     Raises:
+        TypeError: `path` is no path, `model` no module, or the card's lists hold something else.
         TypeError, ValueError: `net` is no name of a network, or `model` is not that network.
         OSError: the system cannot write there; an older file of that name is as it was.
     """
     from safetensors.torch import save
 
-    card = {"net": net, "options": _unusual(net, model) if net else {}, "classes": list(classes)}
-    card |= {"image": list(image), "mean": list(mean), "std": list(std)}
+    check_path("path", path)
+    check_module("model", model)
+    lists = {"classes": [*classes], "image": [*image], "mean": [*mean], "std": [*std]}
+    for name, values in lists.items():
+        if not _are_of_kind(name, values):
+            kind = "strings" if name == "classes" else "numbers"
+            raise TypeError(f"{name} must hold {kind}, got {values!r}")
+    card = {"net": net, "options": _unusual(net, model) if net else {}} | lists
     about = {name: value for name, value in card.items() if value}
     tensors = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
     write_whole(Path(path), save(tensors, {ENTRY: json.dumps(about)}))
@@ -87,9 +95,11 @@ def read_card(path: str | os.PathLike) -> ModelCard:
     """The card in a file of weights; all but its path is empty in a file that has none.
 
     Raises:
+        TypeError: `path` is no path.
         FileNotFoundError: there is no such file.
         ValueError: the file is damaged.
     """
+    check_path("path", path)
     path = Path(path)
     about = _metadata(path)
     _check_card(about, path)
@@ -126,7 +136,7 @@ def check_function(model: nn.Module, card: ModelCard) -> None:
         )
 
 
-def network_of(card: ModelCard, num_classes: int, in_channels: int) -> ResNet | CifarResNet:
+def network_of(card: ModelCard, num_classes: int, in_channels: int) -> nn.Module:
     """The network that a card names, with random weights.
 
     Raises:
@@ -169,16 +179,20 @@ def _check_card(about: Any, path: Path) -> None:
     Raises:
         ValueError: an entry is of another kind.
     """
-    is_card = isinstance(about, dict)
-    for name, kinds in KINDS.items() if is_card else ():
-        values = about.get(name, [])
-        is_card = is_card and isinstance(values, list)
-        is_card = is_card and all(isinstance(v, kinds) and v is not True for v in values)
-    if not is_card or not isinstance(about.get("net", ""), str):
+    if not isinstance(about, dict):
         raise ValueError(f"{path} is damaged: its card is none")
-    options = about.get("options", {})
-    if not isinstance(options, dict):
-        raise ValueError(f"{path} is damaged: the options on its card are none")
+    for name in KINDS:
+        if not _are_of_kind(name, about.get(name, [])):
+            raise ValueError(f"{path} is damaged: {name} on its card are {about[name]!r:.80}")
+    for name, kind in {"net": str, "options": dict}.items():
+        if not isinstance(about.get(name, kind()), kind):
+            raise ValueError(f"{path} is damaged: {name} on its card is {about[name]!r:.80}")
+
+
+def _are_of_kind(name: str, values: Any) -> bool:
+    """Whether it is a list of what a card's entry of this name holds; True is no number."""
+    is_list = isinstance(values, list)
+    return is_list and all(isinstance(v, KINDS[name]) and not isinstance(v, bool) for v in values)
 
 
 def _metadata(path: Path) -> Any:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from resnet_lib.arguments import check_module, check_path
 from resnet_lib.blocks import PadShortcut
 from resnet_lib.weights import mismatch
 from resnet_lib.weights.cards import ModelCard, check_function, network_of, read_card
@@ -64,7 +65,8 @@ def load_weights(
 
     Raises:
         TypeError, ValueError, OSError: the source cannot be read, see `read_weights`.
-        TypeError: `leave_out` is no list of names, or `rename` no mapping of names.
+        TypeError: the model is no module, `leave_out` no list of names, or `rename` no mapping of
+            names.
         ValueError: a part that is to be left out is in neither model nor source, a part that is to
             be renamed is not in the source, or the source's card names a network that computes
             something else.
@@ -73,6 +75,7 @@ def load_weights(
             meta device. It is a `ValueError`; its `proposal` says with which arguments the source
             would load. In all cases the model is as it was.
     """
+    check_module("model", model)
     rename = {} if rename is None else rename
     _check_names(leave_out)
     _check_rename(rename)
@@ -106,10 +109,12 @@ def load_network(path: str | os.PathLike) -> tuple[nn.Module, ModelCard]:
     """The network that a file's card names, with its weights, in eval mode; and the card.
 
     Raises:
+        TypeError: `path` is no path.
         FileNotFoundError: there is no such file.
         ValueError: the file is damaged, or its card names no network, or one that the weights do
             not fit.
     """
+    check_path("path", path)
     path = Path(path)
     card, weights = read_card(path), read_weights(path)
     if not card.net:

@@ -31,7 +31,7 @@ def with_checksum(content: bytes, dice: Random) -> bytes:
     try:
         found = json.loads(mutations.in_json(content, dice))
         found.pop("sha256", None)
-    except (ValueError, AttributeError, RecursionError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         return b"[]"
     text = json.dumps(found, sort_keys=True).encode()
     return json.dumps({"sha256": hashlib.sha256(text).hexdigest(), **found}).encode()

@@ -6,6 +6,8 @@ from functools import cache
 from pathlib import Path
 
 import mutations
+import numpy as np
+import onnx
 import torch
 from fuzzing import Fault, Loader, every, in_one_file, keep_one
 from toy_training import bits
@@ -84,9 +86,29 @@ def load_nested(path: Path) -> None:
 
 
 def fill_onnx(folder: Path) -> None:
-    torch.manual_seed(0)
-    net = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Flatten(), torch.nn.Linear(8, 2))
-    export.to_onnx(net.eval(), folder / "net.onnx", torch.zeros(2, 1, 4, 4))
+    """A convolution, ReLU and a classifier, put together by hand: the exporter takes seconds."""
+    dice = np.random.default_rng(0)
+    shapes = {"w": (2, 1, 3, 3), "fc": (8, 2)}
+    weights = [
+        onnx.numpy_helper.from_array(dice.standard_normal(shape, np.float32), name)
+        for name, shape in shapes.items()
+    ]
+    make = onnx.helper.make_node
+    nodes = [
+        make("Conv", ["images", "w"], ["a"], kernel_shape=[3, 3], auto_pad="VALID"),
+        make("Relu", ["a"], ["b"]),
+        make("Flatten", ["b"], ["c"]),
+        make("MatMul", ["c", "fc"], ["scores"]),
+    ]
+    ends = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+        for name, shape in {"images": ["batch", 1, 4, 4], "scores": ["batch", 2]}.items()
+    ]
+    graph = onnx.helper.make_graph(nodes, "net", ends[:1], ends[1:], weights)
+    versions = [onnx.helper.make_opsetid("", 18)]
+    onnx.save(
+        onnx.helper.make_model(graph, opset_imports=versions, ir_version=10), folder / "net.onnx"
+    )
 
 
 def read_onnx(folder: Path) -> None:

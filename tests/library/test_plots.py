@@ -216,7 +216,9 @@ def test_shades_grow_from_light_to_the_full_colour(name, number):
 
 @pytest.mark.parametrize("number", [0, -1])
 def test_no_shades_are_refused(number):
-    with pytest.raises(ValueError, match=f"^number must be at least 1, got {number}$"):
+    with pytest.raises(
+        ValueError, match=f"^number must be a whole number of at least 1, got {number}$"
+    ):
         plots.shades("#000000", number)
 
 

@@ -144,6 +144,15 @@ def test_weights_of_another_function_are_refused(name, tmp_path):
     assert model.conv1.weight.any()
 
 
+def test_card_of_no_network_leaves_the_model_alone(tmp_path):
+    path, model = tmp_path / "w.safetensors", network()
+    state = {name: torch.zeros_like(tensor) for name, tensor in model.state_dict().items()}
+    save_file(state, path, {"resnet_lib": json.dumps({"net": "resnet8", "options": {"strid": 2}})})
+    with pytest.raises(ValueError, match="names no network: .*'strid'"):
+        load_weights(model, path)
+    assert model.conv1.weight.any()
+
+
 def test_old_files_know_their_twin():
     """The files that come with the library are older than the options on a card."""
     card = weights.model_card("plain20", "cifar10")
