@@ -17,6 +17,9 @@ ended; a maker and a whole network have sixty.
 The checks of loops (`training_step`, `evaluation_loop`, `accumulation`) take the function itself,
 call it on a small network of their own on the CPU, and compare what it does with the same by hand
 in double precision. They do not follow code under `torch.func.vmap`.
+
+`diagnose` takes a model and a batch, and no code: it says what can be seen from outside, and what
+cannot. `resnet_checks.ward` holds trainings with a fault in each, to try it on.
 """
 
 from resnet_checks.block import (
@@ -25,6 +28,7 @@ from resnet_checks.block import (
     pre_activation_block,
     squeeze_excitation_block,
 )
+from resnet_checks.diagnosis import Diagnosis, Finding, diagnose
 from resnet_checks.formula import residual_formula
 from resnet_checks.loops.accumulation import accumulation
 from resnet_checks.loops.evaluation import evaluation_loop
@@ -37,10 +41,13 @@ from resnet_checks.shortcut_alone import shortcut
 
 __all__ = [
     "CHINESE",
+    "Diagnosis",
+    "Finding",
     "Report",
     "accumulation",
     "basic_block",
     "bottleneck",
+    "diagnose",
     "evaluation_loop",
     "network",
     "pre_activation_block",
