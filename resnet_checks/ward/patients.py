@@ -96,16 +96,25 @@ PATIENTS = (
         symptoms.silent_share, "largest share of silent channels", 0.9, _HIGH, ("dead",),
     ),
     Patient(
+        "softmax twice", "It learns, and the loss stays far from zero.",
+        _with(build=faults.with_softmax),
+        symptoms.last_loss, "training loss at the end", 1.2, _HIGH, ("probabilities",),
+    ),
+    Patient(
+        "an overflow in 16 bits", "The loss is nan from the second step on.",
+        _with(update=faults.step_in_half),
+        symptoms.steps_done, "steps with a finite loss", 40, _LOW, ("non-finite",),
+    ),
+    Patient(
+        "no shuffle", "The loss jumps up and down, and the test stays near chance.",
+        _with(order=faults.sorted_rows),
+        symptoms.test_accuracy, "test accuracy", 0.5, _LOW,
+    ),
+    Patient(
         "batch norm in train mode at the test", "Good on many pictures, bad on single ones.",
         _with(evaluate=faults.evaluate_as_it_is, test_batch=1),
         symptoms.mode_cost, "accuracy lost against eval mode", 0.1, _HIGH, ("mode",), "use",
         lambda: evaluation_loop(faults.evaluate_as_it_is),
-    ),
-    Patient(
-        "batch norm frozen by accident", "It runs, and learns badly.",
-        _with(update=faults.step_to_eval),
-        symptoms.batches_counted, "share of batches its statistics saw", 0.5, _LOW, ("statistics",),
-        check=lambda: training_step(faults.step_to_eval),
     ),
     Patient(
         "labels shifted by one", "Training is perfect, the test is below chance.",
@@ -123,12 +132,18 @@ PATIENTS = (
         symptoms.test_loss, "test loss", 0.6, _HIGH, ("input",),
     ),
     Patient(
-        "softmax twice", "It learns, and the loss stays far from zero.",
-        _with(build=faults.with_softmax),
-        symptoms.last_loss, "training loss at the end", 1.2, _HIGH, ("probabilities",),
+        "overfitting", "The training loss is zero, the test is worse.",
+        _with(parts=faults.few_digits, epochs=40),
+        symptoms.gap, "training minus test accuracy", 0.13, _HIGH,
     ),
     Patient(
-        "a gradient lost on the way", "It learns, less than it should.",
+        "batch norm frozen by accident", "It learns, a little worse than it did.",
+        _with(update=faults.step_to_eval),
+        symptoms.batches_counted, "share of batches its statistics saw", 0.5, _LOW, ("statistics",),
+        check=lambda: training_step(faults.step_to_eval),
+    ),
+    Patient(
+        "a gradient lost on the way", "It learns. More layers at the front change nothing.",
         _with(build=faults.Detached),
         symptoms.first_layer_moved, "movement of the first layer", 1e-6, _LOW, ("gradient",),
     ),
@@ -138,31 +153,16 @@ PATIENTS = (
         symptoms.flattery, "test accuracy above fresh digits'", 0.08, _HIGH,
     ),
     Patient(
-        "an overflow in 16 bits", "The loss is nan from the second step on.",
-        _with(update=faults.step_in_half),
-        symptoms.steps_done, "steps with a finite loss", 40, _LOW, ("non-finite",),
-    ),
-    Patient(
         "accumulation without division", "It needs a smaller rate than it did.",
         _with(update=faults.accumulated, batch=64),
         symptoms.gradient_ratio, "length of an update, of the right one", 2, _HIGH,
         check=lambda: accumulation(faults.accumulate),
     ),
     Patient(
-        "a skip that is none", "Nothing to be seen at this depth.",
+        "a skip that is none", "Nobody complains. It is meant to grow deeper.",
         _with(build=lambda: faults.with_blocks(faults.LostInput)),
         symptoms.blocks_open, "share of blocks that hand on x", 0.5, _LOW, ("shortcut",),
         check=lambda: basic_block(faults.LostInput),
-    ),
-    Patient(
-        "no shuffle", "The loss is low, and the test near chance.",
-        _with(order=faults.sorted_rows),
-        symptoms.test_accuracy, "test accuracy", 0.5, _LOW,
-    ),
-    Patient(
-        "overfitting", "The training loss is zero, the test is worse.",
-        _with(parts=faults.few_digits, epochs=40),
-        symptoms.gap, "training minus test accuracy", 0.13, _HIGH,
     ),
 )  # fmt: skip
 """In the order of the book; `PATIENTS[0].name` says what the first one has."""
