@@ -37,7 +37,7 @@ SOUND = "nothing wrong"
 def main(words: list[str] | None = None) -> int:
     """Run the experiment; return the exit status."""
     options = parse(words)
-    chosen = options.patients or [patient.name for patient in ward.PATIENTS]
+    chosen = [ward.PATIENTS[number - 1].name for number in options.patients]
     return case_by_case.carry_out(
         "ward",
         options,
@@ -107,8 +107,9 @@ def parse(words: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--patients", nargs="+", choices=[one.name for one in ward.PATIENTS], metavar="NAME",
-        help="patients by their names in `resnet_checks.ward` (all)")  # fmt: skip
+    numbers = range(1, len(ward.PATIENTS) + 1)
+    add("--patients", nargs="+", type=int, choices=numbers, default=list(numbers),
+        metavar="N", help="patients by their numbers in the chapter (all)")  # fmt: skip
     add("--seeds", type=at_least(1), default=6, metavar="N", help="seeds (6)")
     add("--threads", type=at_least(1), default=1, metavar="N", help="CPU threads (1)")
     add("--out", type=json_file, default=record.ROOT / "results" / "ward.json",
