@@ -38,9 +38,9 @@ def handed_on(model: nn.Module, images: Tensor) -> dict[str, bool | None]:
 
     A block is a module with two convolutions or more, of which one looks at more than a point, and
     no smaller module like it inside; it is called with one tensor and gives one back. With its
-    weights at zero the branch puts out a constant, and so does a projection: None where nothing
-    comes through and two of its convolutions are given the same, for then one may be a projection;
-    and where the block's input is the same for all images.
+    weights at zero the branch puts out a constant, and so does a projection. So it is None where
+    nothing comes through and there may be one: the shape changes, or two of its convolutions are
+    given the same. It is None, too, where the block's input is the same for all images.
     """
     images = images[:16]
     blocks = dict(_blocks(model))
@@ -100,7 +100,7 @@ def _follows(block: nn.Module, x: Tensor, convolved: list[Tensor]) -> bool | Non
     if not isinstance(out, Tensor) or not _varies(x) or not out.isfinite().all():
         return None
     parallel = any(torch.equal(a, b) for a, b in combinations(convolved, 2))
-    return True if _varies(out) else None if parallel else False
+    return True if _varies(out) else None if parallel or out.shape != x.shape else False
 
 
 def _varies(x: Tensor) -> bool:

@@ -109,6 +109,14 @@ def _against_labels(scores: Tensor, labels: Tensor | None, moved: bool) -> Remar
         yield from judging.look_at_labels(scores, labels, moved)
 
 
+def _check_labels(labels: object, images: Tensor) -> None:
+    if not isinstance(labels, Tensor):
+        raise TypeError(f"labels must be a tensor, got {type(labels).__name__}")
+    check_labels(labels, images)
+    if labels.is_floating_point():
+        raise ValueError("labels must be classes, torch.int64, got shares of classes")
+
+
 def _checked(images, labels, mean, std, purpose) -> tuple[Tensor | None, Tensor | None]:
     if not isinstance(images, Tensor):
         raise TypeError(f"images must be a tensor, got {type(images).__name__}")
@@ -116,7 +124,7 @@ def _checked(images, labels, mean, std, purpose) -> tuple[Tensor | None, Tensor 
         kind = f"{images.dtype} of {tuple(images.shape)}"
         raise ValueError(f"images must be floating-point numbers (N, C, ...), N > 0, got {kind}")
     if labels is not None:
-        check_labels(labels, images)
+        _check_labels(labels, images)
     if purpose not in (None, "training", "use"):
         raise ValueError(f"purpose must be 'training', 'use' or None, got {purpose!r}")
     if (mean is None) != (std is None):

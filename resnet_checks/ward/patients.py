@@ -106,7 +106,7 @@ PATIENTS = (
         symptoms.steps_done, "steps with a finite loss", 40, _LOW, ("non-finite",),
     ),
     Patient(
-        "no shuffle", "The loss jumps up and down, and the test stays near chance.",
+        "no shuffle", "The loss rises, then rests at guessing.",
         _with(order=faults.sorted_rows),
         symptoms.test_accuracy, "test accuracy", 0.5, _LOW,
     ),
