@@ -129,7 +129,7 @@ PATIENTS = (
     Patient(
         "normalisation doubled at the test", "Training is good, the test is worse.",
         _with(prepare_test=faults.twice),
-        symptoms.test_loss, "test loss", 0.6, _HIGH, ("input",),
+        symptoms.pixel_mean, "mean of the pixels in the test", -0.3, _LOW, ("input",),
     ),
     Patient(
         "overfitting", "The training loss is zero, the test is worse.",

@@ -62,6 +62,11 @@ def test_loss(course: Course) -> float:
     return _bounded(course.test_loss)
 
 
+def pixel_mean(course: Course) -> float:
+    """Mean of what the test gives to the network."""
+    return course.test_batch[0].mean().item()
+
+
 def first_layer_moved(course: Course) -> float:
     """How far the first convolution moved, relative to its length at the start."""
     now = next(p for p in course.model.parameters() if p.dim() == 4)
