@@ -1,10 +1,10 @@
 """Do the ward's symptoms separate sick trainings from sound ones? Patient by patient, with seeds.
 
 The patients, what is measured on each, and the border beyond which a number counts as sick stand in
-`resnet_checks.ward`. The borders were set after looking at seeds 100 to 102, and not moved for
-this record's seeds, which count from 0. But one number was exchanged: doubled normalisation was
-first measured by the test's loss, which came near its border with one of these seeds. A seed draws the starting weights and the order. Row by
-row, the first for the sound training:
+`resnet_checks.ward`. The borders were set after looking at seeds 100 to 102, and not moved for this
+record's seeds, which count from 0. But one number was exchanged: doubled normalisation was first
+measured by the test's loss, which came near its border with one of these seeds. A seed draws the
+starting weights and the order. Row by row, the first for the sound training:
 
   patient    the fault's name
   unit       what was measured
