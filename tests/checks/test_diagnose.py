@@ -119,9 +119,9 @@ def test_trained_weights_on_cifar_raise_no_alarm(net, name):
         of = data.cifar10(download=False)
     except FileNotFoundError as error:
         pytest.skip(f"CIFAR-10 ITSELF IS NOT TESTED. {error}")
-    x, card = of.normalize(of.test_images[:64]), weights.model_card(net, name)
+    x, card = of.normalize(of.test_images[:32]), weights.model_card(net, name)
     model, told = TRAINED[net, name](name), {"mean": card.mean, "std": card.std}
-    found = checks.diagnose(model, x, of.test_labels[:64], **told, purpose="training")
+    found = checks.diagnose(model, x, of.test_labels[:32], **told, purpose="training")
     assert found, found
 
 

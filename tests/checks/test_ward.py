@@ -23,13 +23,13 @@ def sound(seed):
 
 
 @every_patient
-def test_its_number_and_diagnose_tell_it_from_the_sound_training(patient):
+def test_its_number_and_diagnose_tell_it_from_a_sound_training(patient):
     """The borders were set on seeds 100 to 102; results/ward.json has six seeds."""
-    for seed in SEEDS:
-        course = patient.run(seed)
+    courses = {seed: patient.run(seed) for seed in SEEDS}
+    for seed, course in courses.items():
         assert patient.is_sick(patient.measure(course)), seed
         assert not patient.is_sick(patient.measure(sound(seed))), seed
-        assert set(patient.found) <= set(patient.diagnose(course).kinds), seed
+    assert set(patient.found) <= set(patient.diagnose(courses[0]).kinds)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -49,7 +49,7 @@ def test_the_check_of_the_code_names_the_fault():
 
 def test_a_seed_gives_the_same_training_again():
     assert ward.HEALTHY.run(0).losses == sound(0).losses
-    assert ward.HEALTHY.run(1).losses != sound(0).losses
+    assert sound(1).losses != sound(0).losses
 
 
 def test_names_are_all_different():
