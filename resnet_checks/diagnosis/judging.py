@@ -113,7 +113,7 @@ def look_at_statistics(fits: dict[str, Fit], moved: bool, images: int) -> Remark
 
 def _of_fits(fits: dict[str, Fit]) -> Finding | Fact:
     shift, stretch = (max(getattr(f, key) for f in fits.values()) for key in ("shift", "stretch"))
-    text = f"means off by up to {shift:.2g} deviations, deviations by a factor of {stretch:.2g}"
+    text = f"means up to {shift:.2g} deviations off, deviations up to {stretch:.2g} times off"
     bad = [n for n, f in fits.items() if f.shift > FARTHEST_SHIFT or f.stretch > FARTHEST_STRETCH]
     if not bad:
         return Fact(f"the running statistics fit the batch: {text}")

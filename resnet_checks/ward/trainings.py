@@ -112,14 +112,15 @@ class Recipe:
         test_batch: digits in a batch of the test.
     """
 
-    build: Callable[[], nn.Module] = resnet8
-    parts: Callable[[], Parts] = digits_parts
-    prepare: Callable[[Tensor], Tensor] = normalised
-    prepare_test: Callable[[Tensor], Tensor] = normalised
-    read: Callable[[Tensor], Tensor] = unchanged
-    order: Callable[[Tensor], Tensor] = shuffled
-    update: Callable[..., float] = step
-    evaluate: Callable[..., tuple[float, float]] = evaluate
+    # Factories: a function as the default itself would stand as a method on the API page.
+    build: Callable[[], nn.Module] = field(default_factory=lambda: resnet8)
+    parts: Callable[[], Parts] = field(default_factory=lambda: digits_parts)
+    prepare: Callable[[Tensor], Tensor] = field(default_factory=lambda: normalised)
+    prepare_test: Callable[[Tensor], Tensor] = field(default_factory=lambda: normalised)
+    read: Callable[[Tensor], Tensor] = field(default_factory=lambda: unchanged)
+    order: Callable[[Tensor], Tensor] = field(default_factory=lambda: shuffled)
+    update: Callable[..., float] = field(default_factory=lambda: step)
+    evaluate: Callable[..., tuple[float, float]] = field(default_factory=lambda: evaluate)
     rate: float = 0.05
     epochs: int = 4
     batch: int = 32
