@@ -20,6 +20,9 @@ in double precision. They do not follow code under `torch.func.vmap`.
 
 `pipeline` takes functions that bring a picture file to the network and to a class, and writes such
 files; `fine_tuning` takes a function that prepares a trained network for other classes.
+
+`diagnose` takes a model and a batch, and no code: it says what can be seen from outside, and what
+cannot. `resnet_checks.ward` holds trainings with a fault in each, to try it on.
 """
 
 from resnet_checks.block import (
@@ -28,6 +31,7 @@ from resnet_checks.block import (
     pre_activation_block,
     squeeze_excitation_block,
 )
+from resnet_checks.diagnosis import Diagnosis, Finding, diagnose
 from resnet_checks.fine_tuning import fine_tuning
 from resnet_checks.formula import residual_formula
 from resnet_checks.loops.accumulation import accumulation
@@ -42,10 +46,13 @@ from resnet_checks.shortcut_alone import shortcut
 
 __all__ = [
     "CHINESE",
+    "Diagnosis",
+    "Finding",
     "Report",
     "accumulation",
     "basic_block",
     "bottleneck",
+    "diagnose",
     "evaluation_loop",
     "fine_tuning",
     "network",
