@@ -113,7 +113,9 @@ def _panel(axes: Axes) -> dict:
     ]
     values = _by_words(axes, rows, found)
     for name in ("x", "y"):
-        titles[name] = titles[name] or ("value" if name == values else "name")
+        worded = all(isinstance(at, str) for row in rows for at in row[name])
+        usual = "value" if name == values else "name" if worded else "row"
+        titles[name] = titles[name] or usual
     return {**titles, "values": values, "series": rows, "across": lines}
 
 

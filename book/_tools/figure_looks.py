@@ -14,7 +14,14 @@ PALETTE = Path(__file__).parents[2] / "resnet_lib" / "colors.json"
 IDEAS = json.loads(PALETTE.read_text(encoding="utf-8"))
 HUES = {"residual": "blue", "shortcut": "orange", "plain": "grey", "gradient": "purple"}
 HUES |= {"other": "green", "ink": "black", "muted": "dark grey", "grid": "light grey"}
-MARKS = {".": "dots", "o": "circles", "|": "strokes", "+": "crosses", "s": "squares"}
+MARKS = {
+    ".": "dots",
+    "o": "circles",
+    "|": "strokes",
+    "_": "strokes",
+    "+": "crosses",
+    "s": "squares",
+}
 MARKS |= {"D": "diamonds", "<": "arrowheads", ">": "arrowheads"}
 STYLES = {"--": "dashed", ":": "dotted", "-.": "dash-dotted"}
 SAME_FAMILY, SAME_SHADE = 0.04, 0.04  # of the distance from black to white
@@ -102,12 +109,11 @@ def _described(row: dict, looks: list[Look], names: set[str]) -> str:
 def _tell_apart(rows: list[dict]) -> None:
     for name, count in Counter(row["name"] for row in rows).items():
         alike = [row for row in rows if row["name"] == name]
-        if count > 1 and len({row["look"].line for row in alike}) == count:
-            for row in alike:
-                row["name"] = f"{name}, {STYLES.get(row['look'].line, 'solid')}"
-    many, seen = Counter(row["name"] for row in rows), Counter()
-    for row in rows:
-        name = row["name"]
-        seen[name] += 1
-        if many[name] > 1:
-            row["name"] = f"{name} {seen[name]}".strip()
+        styles = [STYLES.get(row["look"].line, "solid") for row in alike]
+        hues = [HUES.get(family(row["look"].color)[0], "") for row in alike]
+        for words in (styles, hues, [str(number + 1) for number in range(count)]):
+            if len(set(words)) == count > 1:
+                comma = " " if words[0].isdigit() else ", "
+                for row, word in zip(alike, words, strict=True):
+                    row["name"] = f"{name}{comma}{word}".removeprefix(comma)
+                break

@@ -128,18 +128,29 @@ def _line(line: Line2D, axes: Axes) -> Series | Across | None:
     if not in_x:
         return None
     one = Series(look, x, y, label=label, joined=bool(look.line))
+    if not look.marker and len(set(zip(x, y, strict=True))) == 1:
+        return None  # no length, and nothing at its end: it cannot be seen
     if len(x) == 2 and look.line and not look.marker and (x[0] == x[1]) != (y[0] == y[1]):
-        upright = x[0] == x[1]
-        ends = sorted(y if upright else x)
-        place = x[:1] if upright else y[:1]
-        x, y = (place, ends[:1]) if upright else (ends[:1], place)
-        one = Series(look, x, y, ends[:1], ends[1:], False, label, kind="|" if upright else "-")
-        one.lying = not upright
-        return one
+        return _segment(one, axes)
     if len(x) == 1:
         one.joined = False
         one.look = look._replace(line="")
     return one
+
+
+def _segment(one: Series, axes: Axes) -> Series:
+    """A line along one axis: a range, or, where words stand along that axis, a mark."""
+    upright = one.x[0] == one.x[1]
+    words = ticks(axes.yaxis if upright else axes.xaxis)[1]
+    if words and not all(is_number(word) for word in words):
+        look = one.look._replace(line="", marker="|" if upright else "_")
+        middle = [sum(one.x) / 2], [sum(one.y) / 2]
+        return Series(look, *middle, joined=False, label=one.label)
+    start, end = sorted(one.y if upright else one.x)
+    x, y = (one.x[:1], [start]) if upright else ([start], one.y[:1])
+    made = Series(one.look, x, y, [start], [end], False, one.label, kind="|" if upright else "-")
+    made.lying = not upright
+    return made
 
 
 def _band(band: FillBetweenPolyCollection) -> Series:
@@ -212,7 +223,12 @@ def ticks(axis: Axis) -> tuple[list[float], list[str]]:
     if isinstance(formatter, ScalarFormatter):
         return [], []
     places = [float(place) for place in axis.get_majorticklocs()]
-    words = [" ".join(word.split()) for word in formatter.format_ticks(places)]
+    words = [" ".join(str(word).split()) for word in formatter.format_ticks(places)]
+    # A word that stands at two places means two things.
+    words = [
+        f"{word} ({words[:n].count(word) + 1})" if word in words[:n] else word
+        for n, word in enumerate(words)
+    ]
     return (places, words) if any(words) else ([], [])
 
 

@@ -82,7 +82,8 @@ def name_points(words: Words, found: list[Series]) -> None:
         at = words.touching(one)
         if not one.is_bar and len(at) < 2:
             continue
-        if not one.is_bar:
+        # Two words along a line of many points are remarks on it, not its points' names.
+        if not one.is_bar and 2 * len(at) > len(one.x):
             one.points = [""] * len(one.x)
             for number, places in at.items():
                 for place in places:
@@ -139,8 +140,10 @@ def by_key(look: Look, keys: list[tuple[Look, str]]) -> str:
         if key.color == look.color and (key.line, key.marker, key.hollow) == look[1:4]:
             return said
     for key, said in keys:
-        shape = (key.line, key.marker, key.hollow) if not key.marker else (key.hollow,)
-        if shape == (look[1:4] if not key.marker else (look.hollow,)) and _is_grey(key):
+        like = bool(look.marker) and key.hollow == look.hollow
+        if not key.marker:
+            like = (key.line, key.marker) == (look.line, look.marker)
+        if like and _is_grey(key):
             return said
     return ""
 

@@ -61,7 +61,7 @@ def _grouped(marks: list[Series]) -> list[Series]:
     alone = all(count == 1 for count in spots.values()) and not any(one.label for one in bars)
     for number, one in enumerate(marks):
         look = "" if one.is_bar and alone else one.look
-        key = (one.kind, look, one.label if one.is_bar else "")
+        key: tuple = (one.kind, look)
         if one.joined and not (one.is_bar or one.is_range):
             key = (number,)
         if key in groups:
@@ -81,15 +81,26 @@ def _append(into: Series, one: Series) -> None:
 
 
 def _give_range(span: Series, points: list[Series]) -> bool:
-    """Give ranges to the series of their colour with a mark in each; tell whether all are given."""
-    place = "x" if span.kind == "|" else "y"
-    at = dict(zip(getattr(span, place), zip(span.start, span.end, strict=True), strict=True))
-    given: set[float] = set()
-    for one in points:
-        where = getattr(one, place)
-        same = one.look.color == span.look.color and one.start is None
-        if same and set(where) <= set(at) - given and len(where) == len(set(where)):
-            one.start, one.end = ([at[spot][end] for spot in where] for end in (0, 1))
+    """Give each range to the mark that lies in it; tell whether none is left over.
+
+    A line between two marks of its own colour joins them, and is no range.
+    """
+    place, value = ("x", "y") if span.kind == "|" else ("y", "x")
+    ranges = zip(getattr(span, place), span.start, span.end, strict=True)
+    left: dict[float, list[tuple[float, float]]] = {}
+    for spot, start, end in ranges:
+        left.setdefault(spot, []).append((start, end))
+    own = [one for one in points if one.look.color == span.look.color and one.start is None]
+    for one in own:
+        marks = list(zip(getattr(one, place), getattr(one, value), strict=True))
+        fits = [next((r for r in left.get(at, ()) if r[0] <= v <= r[1]), None) for at, v in marks]
+        inside = any(r and r[0] < v < r[1] for r, (_, v) in zip(fits, marks, strict=True))
+        if all(fits) and inside and len(dict(marks)) == len(marks):
+            one.start, one.end = ([r[end] for r in fits] for end in (0, 1))
             one.lying = one.lying or span.kind == "-"
-            given |= set(where)
-    return given == set(at)
+            for (at, _), used in zip(marks, fits, strict=True):
+                left[at].remove(used)
+    pairs = [zip(getattr(one, place), getattr(one, value), strict=True) for one in own]
+    ends = {mark for pair in pairs for mark in pair}
+    rest = [(at, r) for at, ranges in left.items() for r in ranges]
+    return all((at, r[0]) in ends and (at, r[1]) in ends for at, r in rest)

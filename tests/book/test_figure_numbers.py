@@ -1,6 +1,7 @@
 """The numbers read back from a figure are those that were drawn, under the names beside them."""
 
 import io
+import json
 
 import figure_data
 import figure_run
@@ -104,6 +105,31 @@ def test_ranges_and_error_bars_belong_to_their_points(axes):
     ranged, bars = panel(axes)["series"]
     assert (ranged["x"], ranged["from"], ranged["to"]) == ([2, 3], [1, 2], [4, 5])
     assert (bars["name"], bars["from"], bars["to"]) == ("bars", [6.5, 7.75], [7.5, 8.25])
+
+
+def test_a_range_goes_to_the_mark_that_lies_in_it(axes):
+    for style, middles in ((":", (50, 60)), ("-", (5, 6))):
+        for x, middle in enumerate(middles):
+            axes.plot([x, x], [0.9 * middle, 1.2 * middle], color=BLUE, lw=1)
+        axes.plot([0, 1], middles, style, color=BLUE, marker=".", label=f"style {style}")
+    found = by_name(axes)
+    assert (found["style :"]["from"], found["style :"]["to"]) == ([45, 54], [60, 72])
+    assert (found["style -"]["from"], found["style -"]["to"]) == ([4.5, 5.4], [6, 7.2])
+
+
+def test_a_line_that_joins_two_marks_is_no_range(axes):
+    for row in (0, 1):
+        axes.plot([1, 2 + row], [row, row], color=BLUE)
+        axes.plot(1, row, "o", color=BLUE)
+        axes.plot(2 + row, row, "o", mec=BLUE, mfc="none")
+    assert [set(series) for series in panel(axes)["series"]] == [{"name", "x", "y"}] * 2
+
+
+def test_a_stroke_over_a_word_is_a_mark(axes):
+    axes.plot([-0.3, 0.3], [5, 5], color=BLUE)
+    axes.plot([0.7, 1.3], [7, 7], color=BLUE)
+    axes.set_xticks([0, 1], ["own", "own"])
+    assert panel(axes)["series"] == [{"name": "", "x": ["own", "own (2)"], "y": [5, 7]}]
 
 
 def test_each_point_may_have_its_own_name(axes):
@@ -247,3 +273,36 @@ def test_figure_of_one_number_is_its_powers():
     plain, residual = found["series"]
     np.testing.assert_allclose(plain["y"], [0.5**n for n in range(61)], rtol=5e-5)
     np.testing.assert_allclose(residual["y"], [1.5**n for n in range(61)], rtol=5e-5)
+
+
+def record(name):
+    return json.loads((ROOT / "results" / f"{name}.json").read_text("utf-8"))["results"]
+
+
+def test_figure_of_few_pictures_is_its_record():
+    (found,) = kept_numbers("14", "14.8")
+    rows = {(row["pictures"], row["augmented"]): row["errors"] for row in record("few_pictures")}
+    for series, augmented in zip(found["series"], (False, True), strict=True):
+        assert series["name"] == ("augmented" if augmented else "as they are")
+        errors = [rows[int(place.replace(",", "")), augmented] for place in series["x"]]
+        np.testing.assert_allclose(series["y"], np.mean(errors, axis=1), rtol=5e-5)
+        assert (series["from"], series["to"]) == (list(map(min, errors)), list(map(max, errors)))
+
+
+def test_figure_of_variants_is_its_record():
+    (found,) = kept_numbers("19", "19.3")
+    rows = {row["network"]: np.array(row["errors"]) for row in record("variants")}
+    strokes = [series for series in found["series"] if "strokes" in series["name"]]
+    shown = {name: x for one in strokes for x, name in zip(one["x"], one["y"], strict=True)}
+    known = shown.keys() & rows.keys()
+    assert len(known) > 6
+    for name in known:
+        gap = float(np.mean(rows[name] - rows["residual"]))
+        assert shown[name] == pytest.approx(gap, rel=5e-5, abs=1e-9)
+
+
+def test_shares_in_a_figure_add_up():
+    parameters, work = kept_numbers("05", "5.2")
+    assert parameters["series"][0]["y"] == work["series"][0]["y"]
+    for panel in (parameters, work):
+        assert sum(panel["series"][0]["x"]) == pytest.approx(100, abs=0.01)

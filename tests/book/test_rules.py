@@ -6,10 +6,28 @@ Here are the rules on code and outputs; those on text are tested in test_rules_t
 import pytest
 import toy_book
 from notebooks import ROOT, read
-from rules import canonical, code_cells, figures, limits, outputs, sameness, tags
+from rules import (
+    canonical,
+    code_cells,
+    figures,
+    limits,
+    outputs,
+    plotted_numbers,
+    sameness,
+    tags,
+)
 from toy_book import code, picture, printed, replaced, text, told, with_cell
 
-RULES = (canonical, code_cells, figures, limits, outputs, sameness, tags)
+RULES = (
+    canonical,
+    code_cells,
+    figures,
+    limits,
+    outputs,
+    plotted_numbers,
+    sameness,
+    tags,
+)
 
 
 @pytest.fixture
@@ -188,6 +206,29 @@ def test_picture_without_its_numbered_caption_is_caught(new, chapter):
     message = told(figures, chapter, replaced(chapter, CAPTION, new))
     assert "cell 9: shows a picture without its numbered caption." in message
     assert "with **Figure 1.1.** and say" in message
+
+
+def test_plot_without_its_numbers_is_caught(chapter):
+    cell = code("f()", picture(numbers=None), alt=toy_book.ALT[::-1])
+    message = told(plotted_numbers, chapter, with_cell(chapter, cell))
+    assert "cell 11: shows a plot without the numbers for its table." in message
+    assert "make numbers ONLY=01" in message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"series": [{', '"series": [{"name": "a", "x": [], "y": []}, {', "without a name"),
+        ('"y": [2, 4]', '"y": [2]', "whose numbers are not whole"),
+        ('"panels"', '"none": "", "other"', "empty, without a reason"),
+        ('"panels"', '"none": "a picture", "other"', ""),
+    ],
+)
+def test_numbers_of_a_plot_are_whole(old, new, message, chapter):
+    numbers = toy_book.NUMBERS_SHOWN.replace(old, new)
+    cell = code("f()", picture(numbers), alt=toy_book.ALT[::-1])
+    said = told(plotted_numbers, chapter, with_cell(chapter, cell))
+    assert (message in said) if message else not said
 
 
 def test_captions_are_counted(chapter):
