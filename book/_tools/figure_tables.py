@@ -15,7 +15,7 @@ from nbformat import NotebookNode
 from notebooks import NUMBERS, picture_kinds
 
 CAPTION = re.compile(r"\*\*Figure (?P<number>\S+)\.\*\* (?P<text>.+)", re.DOTALL)
-MOST_ROWS = 16  # of a table on a page; the CSV file has all
+MOST_ROWS = 20  # of a table on a page; the CSV file has all
 MOST_COLUMNS = 6  # before a table is turned, if that makes it narrower
 MOST_IN_CELL = 6  # numbers; where there are more, how many, and from where to where
 LONGEST_PLAIN = 1500  # characters

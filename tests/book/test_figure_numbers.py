@@ -108,10 +108,12 @@ def test_ranges_and_error_bars_belong_to_their_points(axes):
 
 
 def test_a_range_goes_to_the_mark_that_lies_in_it(axes):
-    for style, middles in ((":", (50, 60)), ("-", (5, 6))):
+    lines = {"style :": (50, 60), "style -": (5, 6)}
+    for middles in lines.values():
         for x, middle in enumerate(middles):
             axes.plot([x, x], [0.9 * middle, 1.2 * middle], color=BLUE, lw=1)
-        axes.plot([0, 1], middles, style, color=BLUE, marker=".", label=f"style {style}")
+    for name, middles in reversed(lines.items()):
+        axes.plot([0, 1], middles, name[-1], color=BLUE, marker=".", label=name)
     found = by_name(axes)
     assert (found["style :"]["from"], found["style :"]["to"]) == ([45, 54], [60, 72])
     assert (found["style -"]["from"], found["style -"]["to"]) == ([4.5, 5.4], [6, 7.2])
