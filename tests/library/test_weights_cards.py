@@ -148,7 +148,7 @@ def test_card_of_no_network_leaves_the_model_alone(tmp_path):
     path, model = tmp_path / "w.safetensors", network()
     state = {name: torch.zeros_like(tensor) for name, tensor in model.state_dict().items()}
     save_file(state, path, {"resnet_lib": json.dumps({"net": "resnet8", "options": {"strid": 2}})})
-    with pytest.raises(ValueError, match="names no network: .*'strid'"):
+    with pytest.raises(ValueError, match=r"names no network: .*'strid'"):
         load_weights(model, path)
     assert model.conv1.weight.any()
 
