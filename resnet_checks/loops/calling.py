@@ -102,8 +102,8 @@ def check_training_passes(trace: Trace) -> None:
             raise _untracked()
         if forward.autocast:
             raise FaultFound(
-                "The forward pass runs under autocast, in bfloat16. It should run in the precision "
-                "of the model."
+                f"The forward pass runs under autocast, in {_name(forward.autocast)}. It should "
+                "run in the precision of the model."
             )
 
 
@@ -116,6 +116,10 @@ def before_update(trace: Trace) -> list[Forward]:
         if isinstance(event, Forward):
             passes.append(event)
     return passes
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _in_eval(forward: Forward) -> FaultFound:
@@ -162,8 +166,8 @@ def check_images(forward: Forward, images: Tensor) -> None:
     short = forward.dtype in (torch.float16, torch.bfloat16)
     if short and equal(forward.images, images.to(forward.dtype)):
         raise FaultFound(
-            f"The forward pass runs in {str(forward.dtype).removeprefix('torch.')}. It should run "
-            "in the precision of the model.",
+            f"The forward pass runs in {_name(forward.dtype)}. It should run in the precision of "
+            "the model.",
             "Look for half() and bfloat16().",
         )
     if not equal(_sorted(forward.images), _sorted(images)):

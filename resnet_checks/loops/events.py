@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 
 
@@ -13,7 +14,7 @@ class Forward:
     images: Tensor | None
     dtype: Any  # of the images, as they were given
     modes: dict[str, bool]  # of each part by name, True in train mode
-    autocast: bool
+    autocast: torch.dtype | None  # the type that it ran in under autocast
     tracked: bool = False  # whether the scores can be differentiated
 
     @property

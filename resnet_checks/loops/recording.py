@@ -60,7 +60,7 @@ class Recorder(TorchFunctionMode):
 
     def note_forward(self, model: nn.Module, images: Any) -> None:
         modes = {name: part.training for name, part in model.named_modules()}
-        autocast = torch.is_autocast_enabled("cpu")
+        autocast = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None
         dtype = getattr(images, "dtype", None)
         self.events.append(Forward(_copied(images), dtype, modes, autocast))
 

@@ -35,9 +35,12 @@ def in_inference(model, images):
         return model(images)
 
 
-def under_autocast(model, images):
-    with torch.autocast("cpu", torch.bfloat16):
-        return model(images)
+def under_autocast(dtype):
+    def scores(model, images):
+        with torch.autocast("cpu", dtype):
+            return model(images)
+
+    return scores
 
 
 def switched_off(model, optimizer, images, labels):
@@ -305,7 +308,8 @@ FAULTS = {
         "runs with gradients switched off",
     ),
     "inference mode": (step(scores=in_inference), "runs with gradients switched off"),
-    "autocast": (step(scores=under_autocast), "The forward pass runs under autocast"),
+    "autocast": (step(scores=under_autocast(torch.bfloat16)), "under autocast, in bfloat16"),
+    "autocast, float16": (step(scores=under_autocast(torch.float16)), "under autocast, in float16"),
     "changes the images": (step(first=normalised), "images or the labels that were given are cha"),
     "changes the labels": (step(first=relabelled), "images or the labels that were given are cha"),
     "part of the batch": (
