@@ -103,3 +103,19 @@ def test_it_does_not_outlive_the_one_that_asked(tmp_path):
             return
         time.sleep(0.01)
     raise AssertionError(f"{number} still runs")
+
+
+def test_one_that_ends_as_its_asker_is_killed_leaves_the_others_their_python(run, tmp_path):
+    wait = tmp_path / "wait.py"
+    wait.write_text("import os, sys, time\nprint(flush=True)\nsys.stdin.read()\nos._exit(0)\n")
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    for _ in range(20):
+        jobs = [subprocess.Popen([*warm_python(), str(wait)], **pipes) for _ in range(5)]
+        for job in jobs:
+            job.stdout.readline()
+        for job in jobs:
+            job.stdin.close()  # it ends
+            job.kill()
+        for job in jobs:
+            job.wait()
+    assert run(warm_python(), "print('here')") == (0, "here\n", "")

@@ -80,8 +80,9 @@ def serve(address: str) -> list[str]:
     print("ready", flush=True)
     running: dict[int, tuple[int, socket.socket]] = {}  # by what becomes readable with an end
     while True:
-        asking = {asked: number for _, (number, asked) in running.items()}
-        ready = select.select([calls, 0, *running, *asking], [], [])[0]
+        asking = {asked: number for number, asked in running.values()}
+        # Who asked comes before an end, with which the socket is closed.
+        ready = select.select([calls, 0, *asking, *running], [], [])[0]
         if 0 in ready:
             os._exit(0)
         for one in ready:
