@@ -32,7 +32,8 @@ spread
 KNOWN = glossary_links.terms(SOURCE)
 TERM = re.compile(r'<a class="reference internal" href="[^"]*#(term-[^"]+)"[^>]*>(.*?)</a>')
 
-CLOSED = r'<(h[1-6]|pre|table|code|details)\b.*?</\1>|<p class="numbered-caption">.*?</p>'
+CLOSED = r'<(h[1-6]|pre|table|code)\b.*?</\1>|<p class="numbered-caption">.*?</p>'
+CLOSED += r'|<section id="quick-questions">.*?</section>'
 
 
 def found(text, page="chapters/03_basic_block"):

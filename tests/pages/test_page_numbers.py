@@ -35,7 +35,7 @@ def test_table_opens_by_key_and_stays_off_paper(html, open_page):
     assert not fold.locator("table").first.is_visible()
     fold.locator("summary").press("Enter")
     assert fold.locator("table").first.is_visible()
-    caption = page.locator("p.numbered-caption").nth(1)
+    caption = page.locator("p.numbered-caption", has_text="Figure 13.3")
     under = caption.evaluate("caption => caption.nextElementSibling.className")
     assert under == "figure-numbers"
     page.emulate_media(media="print")
