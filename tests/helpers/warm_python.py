@@ -42,8 +42,8 @@ def warm_python() -> list[str]:
     """What a command line may begin with in place of sys.executable."""
     if not POSSIBLE:
         return [sys.executable]
-    folder = tempfile.mkdtemp(prefix="warm_")
-    return serve_from(Path(sys.executable), Path(folder, "socket"), dict(os.environ))
+    _kept.append(folder := tempfile.TemporaryDirectory(prefix="warm_"))
+    return serve_from(Path(sys.executable), Path(folder.name, "socket"), dict(os.environ))
 
 
 def under_torchrun(processes: int) -> list[str]:
@@ -62,12 +62,12 @@ def serve_from(python: Path, address: Path, environment: dict[str, str]) -> list
     server = subprocess.Popen(command, env=environment, **pipes)
     if not server.stdout.readline():
         raise RuntimeError(f"{command} ended with status {server.wait()}")
-    _kept.append(server)  # its pipes stay open
+    _kept.append(server)
     # Without site-packages the process that stands for another is there at once.
     return [sys.executable, "-I", "-S", __file__, "ask", str(address)]
 
 
-_kept: list[subprocess.Popen] = []
+_kept: list = []  # until this process ends: pipes stay open, folders stay
 
 
 def serve(address: str) -> list[str]:
