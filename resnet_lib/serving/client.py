@@ -50,6 +50,7 @@ class Client:
         from urllib3.util import Retry
 
         self.url, self.metrics, self.timeout = url.rstrip("/"), metrics, timeout
+        self.retries = retries
         self.once, self.session = requests.Session(), requests.Session()
         if urlsplit(url).hostname in LOOPBACK:  # no proxy finds this machine's own address
             self.once.trust_env = self.session.trust_env = False
@@ -126,8 +127,18 @@ class Client:
             ServerError: the server refuses it, or fails.
             OSError: no server answers.
         """
+        from requests.exceptions import ChunkedEncodingError
+
         session = self.session if again else self.once
-        answer = session.request(method, f"{self.url}/v2/{place}", json=body, timeout=self.timeout)
+        for left in range(self.retries if again else 0, -1, -1):
+            try:
+                answer = session.request(
+                    method, f"{self.url}/v2/{place}", json=body, timeout=self.timeout
+                )
+                break
+            except ChunkedEncodingError:  # within an answer, where urllib3 does not try again
+                if not left:
+                    raise
         if not answer.ok:
             raise ServerError(answer.status_code, _reason(answer))
         return answer.json() if answer.content else None

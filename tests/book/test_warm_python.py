@@ -119,3 +119,11 @@ def test_one_that_ends_as_its_asker_is_killed_leaves_the_others_their_python(run
         for job in jobs:
             job.wait()
     assert run(warm_python(), "print('here')") == (0, "here\n", "")
+
+
+def test_what_a_python_reads_as_it_begins_needs_a_new_one(run):
+    settings = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONPATH": ""}
+    code, _, errors = run(warm_python(), "print('é')", env=settings)
+    assert code == 1
+    assert errors.splitlines()[-1] == "AssertionError: PYTHONIOENCODING needs a new Python"
+    assert run(warm_python(), "print('here')", env=os.environ | {"PYTHONPATH": ""})[0] == 0

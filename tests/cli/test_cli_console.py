@@ -8,8 +8,8 @@ import subprocess
 import sys
 
 import pytest
-from toy_cli import SMALL, pictures, started
-from toy_cli import ended as ending
+from notebooks import ROOT
+from toy_cli import SMALL, pictures
 
 from resnet_checks.report import Report
 from resnet_cli import command_words
@@ -83,18 +83,13 @@ def test_no_encoding_ends_a_check(encoding):
     assert out.text().splitlines()[2] == "  no the shortcut is missing"
 
 
-def test_a_process_whose_output_is_ascii(tmp_path):
+def test_a_process_whose_output_is_ascii():
     """As a program of its own, with Python's own streams."""
-    before = os.environ.get("PYTHONIOENCODING")
-    os.environ["PYTHONIOENCODING"] = "ascii"
-    try:
-        last = ending(started("summary", "--net", "resnet8"))
-    finally:
-        os.environ.pop("PYTHONIOENCODING")
-        if before is not None:
-            os.environ["PYTHONIOENCODING"] = before
-    assert (last.code, last.err) == (0, "")
-    assert "Shapes are channels x height x width" in last.out
+    settings = os.environ | {"PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "resnet_lib", "summary", "--net", "resnet8"]
+    out = subprocess.run(command, env=settings, cwd=ROOT, capture_output=True, text=True)
+    assert (out.returncode, out.stderr) == (0, "")
+    assert "Shapes are channels x height x width" in out.stdout
 
 
 # Commands to type

@@ -3,7 +3,7 @@
 A new Python spends up to 16 seconds of processor time on their imports; torch._dynamo, which the
 first optimiser asks for, takes the most. A forked one begins with them. It is otherwise what a new
 one would be: its main module, arguments, folder, environment, streams, signals and exit status are
-its own.
+its own. Settings that a Python reads as it begins, PYTHONIOENCODING and its like, need a new one.
 
     python warm_python.py serve SOCKET
     python warm_python.py ask SOCKET [-m MODULE | FILE] [ARGUMENT ...]
@@ -110,6 +110,9 @@ def begin(
         os.dup2(stream, number)
         os.close(stream)
     os.chdir(folder)
+    for name in environment:
+        if name.startswith("PYTHON") and name != "PYTHONPATH":
+            assert environment[name] == os.environ.get(name), f"{name} needs a new Python"
     os.environ.clear()
     os.environ.update(environment)
     sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
