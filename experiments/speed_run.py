@@ -48,7 +48,7 @@ SHIFT = 2
 PLAIN_RATE = 0.0015  # SGD's for the convolutions, in place of Muon's
 CASES = {
     "all": "with all tricks",
-    "no shortcut": "F(x) in place of x' + F(x)",
+    "no shortcut": "F(x) in place of x' + F(x), the plain twin",
     "random stem": "random filters in place of those that whiten",
     "random start": "no filter passes its input on at first",
     "random mirroring": "each image mirrored with probability 1/2 in each epoch",
@@ -160,7 +160,7 @@ def optimizers_of(
     model: SpeedResNet, filters: list[nn.Parameter], case: str, rate: float
 ) -> tuple[list[torch.optim.Optimizer], dict]:
     """Muon and SGD, and SGD's group of the stem's bias."""
-    biases = [p for name, p in model.blocks.named_parameters() if name.endswith("bias")]
+    biases = [m.bias for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
     bias_rate = BIAS_RATE / 64 if case == "small bias rate" else BIAS_RATE
     groups = [
         {"params": [model.stem.bias], "lr": bias_rate},

@@ -44,31 +44,32 @@ def batch_norm(channels: int) -> nn.BatchNorm2d:
 
 
 class Block(nn.Module):
-    """GELU(x' + F(x)): x' is x at half the size, with channels of zeros after its own.
+    """x' + F(x): x' is x at half the size, with channels of zeros after its own.
 
-    F is convolution, maximum of 2×2 pixels, batch norm, GELU, convolution, batch norm. The shortcut
-    has no weights: the mean of 2×2 pixels. `shortcut=False` leaves it out.
+    F is batch norm, GELU, convolution, maximum of 2×2 pixels, batch norm, GELU, convolution: the
+    order of He et al., arXiv:1603.05027, which leaves the shortcut alone. It has no weights: it is
+    the mean of 2×2 pixels. `shortcut=False` leaves it out.
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, shortcut: bool, dirac: bool) -> None:
         super().__init__()
+        self.bn1 = batch_norm(in_channels)
         self.conv1 = Convolution(in_channels, out_channels, dirac=dirac)
-        self.bn1 = batch_norm(out_channels)
-        self.conv2 = Convolution(out_channels, out_channels, dirac=dirac)
         self.bn2 = batch_norm(out_channels)
+        self.conv2 = Convolution(out_channels, out_channels, dirac=dirac)
         self.shortcut = shortcut
         self.new_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
-        branch = F.gelu(self.bn1(F.max_pool2d(self.conv1(x), 2)))
-        out = self.bn2(self.conv2(branch))
-        if self.shortcut:
-            out = out + F.pad(F.avg_pool2d(x, 2), (0, 0, 0, 0, 0, self.new_channels))
-        return F.gelu(out)
+        branch = F.max_pool2d(self.conv1(F.gelu(self.bn1(x))), 2)
+        branch = self.conv2(F.gelu(self.bn2(branch)))
+        if not self.shortcut:
+            return branch
+        return branch + F.pad(F.avg_pool2d(x, 2), (0, 0, 0, 0, 0, self.new_channels))
 
 
 class SpeedResNet(nn.Module):
-    """Stem, three blocks, the maximum over what is left of the picture, a linear layer.
+    """Stem, three blocks, norm, GELU, the maximum of what is left of the picture, a linear layer.
 
     Args:
         images: normalised training images (N, 3, 32, 32), by which the stem is whitened.
@@ -87,13 +88,14 @@ class SpeedResNet(nn.Module):
         sizes = zip((STEM_WIDTH, *WIDTHS), WIDTHS, strict=False)
         options = {"shortcut": shortcut, "dirac": dirac}
         self.blocks = nn.Sequential(*(Block(*size, **options) for size in sizes))
+        self.bn = batch_norm(WIDTHS[-1])
         self.fc = nn.Linear(WIDTHS[-1], CLASSES, bias=False)
         self.fc.weight.data /= self.fc.weight.data.std()
 
     def forward(self, x: Tensor) -> Tensor:
         bias = self.stem.bias.to(x.dtype)
         weight = self.stem.weight.to(x.dtype).contiguous(memory_format=torch.channels_last)
-        x = self.blocks(F.gelu(F.conv2d(x, weight, bias)))
+        x = F.gelu(self.bn(self.blocks(F.conv2d(x, weight, bias))))
         x = F.max_pool2d(x, 3).flatten(1).float()
         return self.fc(x) / x.shape[1]
 

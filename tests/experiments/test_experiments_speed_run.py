@@ -60,9 +60,8 @@ def test_every_convolution_after_the_stem_lies_within_f():
         channels = block.conv1.shape[-1]
         x = torch.randn(2, channels, 8, 8)
         nn.init.zeros_(block.conv2.weight)
-        block.bn2.running_mean.zero_()
         out = block(x)
-        assert torch.allclose(out[:, :channels], F.gelu(F.avg_pool2d(x, 2)))
+        assert torch.equal(out[:, :channels], F.avg_pool2d(x, 2))
         assert not out[:, channels:].any()
         assert out.shape == (2, width, 4, 4)
 
@@ -89,12 +88,8 @@ def test_without_the_shortcut_it_is_the_plain_twin():
     twins[1].load_state_dict(twins[0].state_dict())
     x = torch.randn(4, 8, 6, 6)
     with torch.no_grad():
-        branch = twins[0].bn2(
-            twins[0].conv2(F.gelu(twins[0].bn1(F.max_pool2d(twins[0].conv1(x), 2))))
-        )
         shortcut = torch.cat([F.avg_pool2d(x, 2), torch.zeros(4, 4, 3, 3)], 1)
-        assert torch.allclose(twins[0](x), F.gelu(branch + shortcut), atol=1e-6)
-        assert torch.allclose(twins[1](x), F.gelu(branch), atol=1e-6)
+        assert torch.allclose(twins[0](x), twins[1](x) + shortcut, atol=1e-6)
 
 
 # The training
