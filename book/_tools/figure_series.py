@@ -52,7 +52,8 @@ def _is_around(band: Series, one: Series) -> bool:
 
 
 def _grouped(marks: list[Series]) -> list[Series]:
-    """Single marks of one look are one series, and so are ranges and bars."""
+    """Single marks of one label are one series, or without labels those of one look; so are
+    ranges and bars."""
     groups: dict[tuple, Series] = {}
     bars = [one for one in marks if one.is_bar]
     # Bars are drawn side by side around whole numbers. One at each: whatever their colours, they
@@ -61,7 +62,8 @@ def _grouped(marks: list[Series]) -> list[Series]:
     alone = all(count == 1 for count in spots.values()) and not any(one.label for one in bars)
     for number, one in enumerate(marks):
         look = "" if one.is_bar and alone else one.look
-        key: tuple = (one.kind, look)
+        # Of one label and two colours, as where one row among many is another kind's.
+        key: tuple = (one.kind, one.label or look)
         if one.joined and not (one.is_bar or one.is_range):
             key = (number,)
         if key in groups:

@@ -5,6 +5,7 @@ Living.figure("predict", (data, box) => {
   const EDGE = { left: 46, right: 16, top: 26, bottom: 40 };
   const WIDE = 7.5; // pixels that a letter of a label takes
   const BESIDE = 8; // from a line's beginning to its label
+  const SAMPLE = 22; // what a label at a line's end takes with a piece of its line
   const AWAY = [-10, 20, -26, 36, -42, 52]; // from a line's end down to its label's baseline
   const drawing = box.querySelector(".living-drawing");
   const points = [...box.querySelectorAll('[data-scale="point"]')];
@@ -121,7 +122,7 @@ Living.figure("predict", (data, box) => {
 
   // The room that a label takes with its baseline so far below its mark, and a little around it.
   function room({ words, side, mark: [x, y] }, away) {
-    const wide = WIDE * words.length;
+    const wide = WIDE * words.length + (side === "end" ? SAMPLE : 0);
     const left = side === "end" ? x - wide : x + BESIDE;
     return { left: left - 3, right: left + wide + 3, top: y + away - 14, bottom: y + away + 6 };
   }
@@ -172,9 +173,13 @@ Living.figure("predict", (data, box) => {
     extend([], 0);
     return best.places;
   }
-  const written = ({ words, side, mark: [x, y], away, opacity = null }) => {
-    const at = { x: side === "end" ? x : x + BESIDE, y: y + away, opacity };
-    return made("text", { class: `said ${side}`, ...at }, words);
+  // With a piece of its line, so that it is known where lines end close together.
+  const written = ({ words, side, mark: [x, y], away, look, opacity = null }) => {
+    const isEnd = side === "end";
+    const at = { x: isEnd ? x - SAMPLE : x + BESIDE, y: y + away };
+    const text = made("text", { class: `said ${side}`, ...at }, words);
+    const piece = { class: `sample ${look}`, d: `M${x - SAMPLE + 6} ${y + away - 4}H${x}` };
+    return isEnd ? made("g", { opacity }, text, made("path", piece)) : text;
   };
 
   function axes(x, y, width, height) {
@@ -213,20 +218,24 @@ Living.figure("predict", (data, box) => {
     const mine = drawn.map((one, point) => [x(places[point]), y(one)]);
     const focused = points.indexOf(document.activeElement);
     // Labels lie on top of all lines. Where they lie tells nothing of what is not yet shown.
-    const ended = (one, told, opacity) => {
-      return { words: told, side: "end", mark: [x(at.at(-1)), value(one.at(-1))], opacity };
+    const ended = (one, told, look, opacity) => {
+      return { words: told, side: "end", mark: [x(at.at(-1)), value(one.at(-1))], look, opacity };
     };
-    const told = [given && ended(given.middle, given.words)];
-    if (state.measured) told.push(ended(middle, words, now.shows));
+    const told = [given && ended(given.middle, given.words, `line thin ${kind}`)];
+    if (state.measured) told.push(ended(middle, words, `line ${kind}`, now.shows));
     const seen = [given?.middle, state.measured && middle].filter(Boolean);
     const pixels = (one) => one.map((size, place) => [along(0, place), value(size)]);
     const curves = [mine, ...seen.map(pixels)];
-    const ends = placed(told.filter(Boolean), curves, height - EDGE.bottom);
-    const taken = ends.map(({ here }) => here);
-    const guess = data.guessing && [EDGE.left + 4, y(data.guessing) - 5];
-    if (guess) taken.push(room({ words: "guessing", mark: [guess[0] - BESIDE, guess[1]] }, 0));
+    const guess = data.guessing && [width / 2 - 3 * WIDE, y(data.guessing) - 5];
+    const others = [[up, [0, 12]], guess && ["guessing", guess]].filter(Boolean);
+    const taken = others.map(([name, [left, base]]) => {
+      return room({ words: name, mark: [left - BESIDE, base] }, 0);
+    });
+    const floor = height - EDGE.bottom + 4;
+    const ends = placed(told.filter(Boolean), curves, floor, taken);
     const you = { words: "you", side: "", mark: mine[0] };
-    const labels = [...ends, ...placed([you], curves, height - EDGE.bottom, taken)].map(written);
+    const start = placed([you], curves, floor, [...taken, ...ends.map(({ here }) => here)]);
+    const labels = [...ends, ...start].map(written);
     const shapes = [
       ...axes(x, y, width, height),
       given && made("path", { class: `line thin ${kind}`, d: path(given.middle) }),
