@@ -50,7 +50,9 @@ def figure_on(page, name):
 
 
 def painted(page, name, states, width=640, height=420, paths=False):
-    """For each state `alt`, `said`, both as they are read out, `slots`, and `texts`: of each its class and itself.
+    """For each state `alt`, `said`, `slots`, and `texts`: of each its class and itself.
+
+    `readAlt` and `readSaid` are the first two as they are read out.
 
     paths: give the drawing's `paths` too, of each its class and its course.
     """

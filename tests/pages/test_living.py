@@ -193,7 +193,7 @@ def test_at_work_it_is_as_good_a_page_as_the_others(visit):
 # Signs that voices skip or spell, words joined to numbers, numbers beside numbers. The panel's and
 # the drawing's texts are not read out.
 UNREADABLE = re.compile(
-    r"[×−⁻⁰¹²³⁴⁵⁶⁷⁸⁹↓·]|\d(?:times|by|million|billion)|(?:times|by|power)\d|(?<![\w.,])\d[\d.,]*\s\d"
+    r"[×−⁻⁰¹²³⁴⁵⁶⁷⁸⁹↓·]|\d(?:times|by|million|billion)|(?:times|by|power)\d|(?<![\w.,])\d[\d.,]*(?<!,)\s\d"
 )
 
 
