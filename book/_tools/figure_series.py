@@ -52,16 +52,23 @@ def _is_around(band: Series, one: Series) -> bool:
 
 
 def _grouped(marks: list[Series]) -> list[Series]:
-    """Single marks of one look are one series, and so are ranges and bars."""
+    """Single marks of one label are one series, or without labels those of one look; so are
+    ranges and bars."""
     groups: dict[tuple, Series] = {}
     bars = [one for one in marks if one.is_bar]
     # Bars are drawn side by side around whole numbers. One at each: whatever their colours, they
     # are one series.
     spots = Counter(round(one.y[0] if one.lying else one.x[0]) for one in bars)
     alone = all(count == 1 for count in spots.values()) and not any(one.label for one in bars)
+    # A legend needs the label once; the others of its look have it too.
+    labels: dict[tuple, str] = {}
+    for one in marks:
+        if one.label:
+            labels.setdefault((one.kind, one.look), one.label)
     for number, one in enumerate(marks):
         look = "" if one.is_bar and alone else one.look
-        key: tuple = (one.kind, look)
+        # Of one label and two colours, as where one row among many is another kind's.
+        key: tuple = (one.kind, one.label or labels.get((one.kind, look)) or look)
         if one.joined and not (one.is_bar or one.is_range):
             key = (number,)
         if key in groups:
@@ -80,6 +87,11 @@ def _append(into: Series, one: Series) -> None:
         into.end = into.end + one.end
 
 
+def _are_akin(one: Series, span: Series) -> bool:
+    both = one.label and span.label
+    return one.label == span.label if both else one.look.color == span.look.color
+
+
 def _give_range(span: Series, points: list[Series]) -> bool:
     """Give each range to the mark that lies in it; tell whether none is left over.
 
@@ -90,7 +102,7 @@ def _give_range(span: Series, points: list[Series]) -> bool:
     left: dict[float, list[tuple[float, float]]] = {}
     for spot, start, end in ranges:
         left.setdefault(spot, []).append((start, end))
-    own = [one for one in points if one.look.color == span.look.color and one.start is None]
+    own = [one for one in points if _are_akin(one, span) and one.start is None]
     for one in own:
         marks = list(zip(getattr(one, place), getattr(one, value), strict=True))
         fits = [next((r for r in left.get(at, ()) if r[0] <= v <= r[1]), None) for at, v in marks]

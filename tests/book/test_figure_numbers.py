@@ -97,6 +97,26 @@ def test_a_line_across_has_its_name(axes):
     assert panel(axes)["across"] == [{"name": "guessing", "axis": "y", "at": 90}]
 
 
+def test_marks_of_one_label_are_one_series_whatever_their_colours(axes):
+    for place, (color, seeds) in enumerate([(BLUE, [1, 2, 4]), (GREY, [3, 5, 6])]):
+        axes.plot(seeds, [place] * 3, "o", color=color, alpha=0.5, label="each seed")
+        axes.plot([seeds[0], seeds[2]], [place] * 2, color=color, lw=5, label="mean")
+        axes.plot(seeds[1], place, "|", color=color, label="mean")
+    found = by_name(axes)
+    assert list(found) == ["each seed", "mean"]
+    assert found["each seed"]["x"] == [1, 2, 4, 3, 5, 6]
+    assert (found["mean"]["x"], found["mean"]["y"]) == ([2, 5], [0, 1])
+    assert (found["mean"]["from"], found["mean"]["to"]) == ([1, 3], [4, 6])
+
+
+def test_a_label_given_once_for_a_legend_names_all_marks_of_its_look(axes):
+    for place in (0, 1):
+        for up, color, name in ((0.2, BLUE, "predicted"), (-0.2, GREY, "measured")):
+            axes.barh(place + up, 3, 0.4, color=color, label=None if place else name)
+    assert [len(series["x"]) for series in by_name(axes).values()] == [2, 2]
+    assert list(by_name(axes)) == ["predicted", "measured"]
+
+
 def test_ranges_and_error_bars_belong_to_their_points(axes):
     for place, (low, middle, high) in enumerate([(1, 2, 4), (2, 3, 5)]):
         axes.plot([low, high], [place, place], color=BLUE, lw=4)
@@ -294,8 +314,8 @@ def test_figure_of_few_pictures_is_its_record():
 def test_figure_of_variants_is_its_record():
     (found,) = kept_numbers("19", "19.3")
     rows = {row["network"]: np.array(row["errors"]) for row in record("variants")}
-    strokes = [series for series in found["series"] if "strokes" in series["name"]]
-    shown = {name: x for one in strokes for x, name in zip(one["x"], one["y"], strict=True)}
+    means = [series for series in found["series"] if series["name"] == "mean"]
+    shown = {name: x for one in means for x, name in zip(one["x"], one["y"], strict=True)}
     known = shown.keys() & rows.keys()
     assert len(known) > 6
     for name in known:

@@ -34,6 +34,7 @@ PAINT = """([name, states, width, height, withPaths]) => {
     sheet.replaceChildren(...shapes);
     const texts = [...sheet.querySelectorAll("text")];
     told.texts = texts.map((text) => [text.getAttribute("class") ?? "", text.textContent]);
+    [told.readAlt, told.readSaid] = [told.alt, told.said].map(Living.spoken);
     if (withPaths) {
       const paths = [...sheet.querySelectorAll("path")];
       told.paths = paths.map((path) => [path.getAttribute("class"), path.getAttribute("d")]);
@@ -50,6 +51,8 @@ def figure_on(page, name):
 
 def painted(page, name, states, width=640, height=420, paths=False):
     """For each state `alt`, `said`, `slots`, and `texts`: of each its class and itself.
+
+    `readAlt` and `readSaid` are the first two as they are read out.
 
     paths: give the drawing's `paths` too, of each its class and its course.
     """

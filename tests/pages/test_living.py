@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import math
+import random
 import re
 from urllib.parse import unquote
 
@@ -187,6 +188,28 @@ def test_at_work_it_is_as_good_a_page_as_the_others(visit):
     faults += page_checks.width_faults(page)
     page.set_viewport_size({"width": 1280, "height": 900})
     assert not faults + page.watch.faults
+
+
+# Signs that voices skip or spell, words joined to numbers, numbers beside numbers. The panel's and
+# the drawing's texts are not read out.
+UNREADABLE = re.compile(
+    r"[×−⁻⁰¹²³⁴⁵⁶⁷⁸⁹↓·]|\d(?:times|by|million|billion)|(?:times|by|power)\d|(?<![\w.,])\d[\d.,]*(?<!,)\s\d"
+)
+
+
+def test_what_is_read_out_can_be(visit):
+    page, figure, asked = visit
+    offered = {}
+    for name, _, value in values(living.figure(asked, ROOT).controls):
+        offered.setdefault(name, []).append(value)
+    dice = random.Random(0)
+    states = [{name: dice.choice(own) for name, own in offered.items()} for _ in range(300)]
+    if figure == "ring":
+        states = [s for s in states if s["step"] <= 2 * (s["processes"] - 1)]
+    for state, shown in zip(states, painted(page, figure, states), strict=True):
+        for text in (shown["readAlt"], shown["readSaid"]):
+            assert not UNREADABLE.search(text), (state, text)
+        assert len(shown["readAlt"]) < 1200, "it takes more than a minute to hear"
 
 
 def test_on_paper_the_still_picture_stands(visit):

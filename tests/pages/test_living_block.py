@@ -238,7 +238,11 @@ def test_shares_are_those_of_the_multiply_adds(html, open_page):
     page.wait_for_timeout(600)
     assert drawing.evaluate(shares) == [f"{100 * w / sum(work):.0f}" for w in work[:3]]
     said = box.locator(".living-said").inner_text()
-    assert "The projection adds 94 % to the branch’s multiply-adds. The identity would" in said
+    # One is a share of the branch, the other, as in the drawing, of the block; both say so.
+    assert "adds 94 % to the branch’s multiply-adds and has 48 % of the block’s. The id" in said
+    assert "%: share of theblock’s multiply-adds" in drawing.text_content()
+    assert round(100 * work[3] / sum(work[:3])) == 94
+    assert round(100 * work[3] / sum(work)) == 48
 
 
 def test_table_holds_what_pytorch_measures():
@@ -256,7 +260,10 @@ def test_table_holds_what_pytorch_measures():
 
 
 def test_it_starts_where_the_page_says(html, open_page):
-    starts = {CHAPTER: "A basic block. x 64", "chapters/06_bottleneck_depths": "A bottleneck block"}
+    starts = {
+        CHAPTER: "A basic block. x is 64",
+        "chapters/06_bottleneck_depths": "A bottleneck block",
+    }
     for name, words in starts.items():
         page = open_page((html / f"{name}.html").as_uri())
         drawing = page.locator('[data-living="block-calculator"] .living-drawing')

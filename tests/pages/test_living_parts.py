@@ -46,6 +46,26 @@ def test_numbers_are_written_alike_in_python_and_in_javascript(browser):
         assert float(read_out) == pytest.approx(value, rel=0.06)
 
 
+@pytest.mark.parametrize(
+    ("text", "read_out"),
+    [
+        ("conv1 3×3 gives 64 × 7 × 7", "conv1 3 by 3 gives 64 by 7 by 7"),
+        ("64 × 10 × 10", "64 by 10 by 10"),
+        (
+            "1.5\u00a0×\u00a010⁻²⁴ to 3 × 10³",
+            "1.5 times 10 to the power -24 to 3 times 10 to the power 3",
+        ),
+        ("25.6 M and 4.1\u00a0G, M", "25.6 million and 4.1\u00a0billion, M"),
+        ("−0.5", "-0.5"),
+    ],
+)
+def test_read_out_signs_are_words_with_room_around_them(browser, text, read_out):
+    page = browser.new_page()
+    page.add_script_tag(path=ROOT / "book/_static/living/living.js")
+    assert page.evaluate("text => Living.spoken(text)", text) == read_out
+    page.close()
+
+
 def test_each_script_has_its_function():
     assert living.known()
     for name in living.known():

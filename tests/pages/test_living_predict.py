@@ -1,5 +1,6 @@
 """Predict, then reveal: what is shown is the chapter's output or the record, to the last digit."""
 
+import itertools
 import json
 import math
 import random
@@ -167,6 +168,110 @@ def test_given_line_is_the_shallow_networks(html, open_page):
         assert "Given is the thin line, 20 layers" in shown["said"]
 
 
+@pytest.mark.parametrize("question", PAGES)
+def test_text_alternative_tells_both_curves(html, open_page, question):
+    page = open_page((html / f"{PAGES[question]}.html").as_uri())
+    for network in NETWORKS[question]:
+        rows = measured(question, network)[:: 9 if question == "gradient" else 1]
+        drawn = [place % 3 + 1 for place, _ in enumerate(rows)]
+        state = {f"point {place}": value for place, value in enumerate(drawn)}
+        state |= {"network": network}
+        states = [state | {"measured": True}, state | {"measured": False}]
+        found, hidden = painted(page, "predict", states, WIDTH, HEIGHT)
+        assert "Measured" not in hidden["alt"]
+        _, yours, theirs = re.split(r"Your curve: |Measured, [^:]*: ", found["alt"])[:3]
+        assert found["alt"].endswith(found["said"])
+        yours = yours.partition(". ")[0]
+        for place, own, text in zip(PLACES[question], drawn, yours.split("; "), strict=True):
+            name, value = text.split(": ")
+            assert int(re.search(r"\d+", name)[0]) == place
+            exact = 10**own if question == "gradient" else own
+            assert number(value.removesuffix(" %")) == exact
+        for place, row, text in zip(PLACES[question], rows, theirs.split("; "), strict=True):
+            name, value = text.split(": ")[:2]
+            assert int(re.search(r"\d+", name)[0]) == place
+            shown = ends(re.match(r"[\d.\u00a0 ×⁰¹²³⁴⁵⁶⁷⁸⁹⁻to]+\d|\d", value)[0])
+            for one, exact in zip(shown, (min(row), max(row)), strict=True):
+                assert one == pytest.approx(exact, rel=0.01, abs=0.0501)
+
+
+# Where lines end, and each label's box, the look of the line beside it, and whether it lies on top.
+LABELS = """(states) => {
+  const box = document.querySelector('[data-living="predict"]');
+  const figure = box.living;
+  const { width, height } = figure.drawing.getBoundingClientRect();
+  const told = states.map((state) => {
+    const { shapes } = figure.paint({ state, now: figure.aims(state), width, height });
+    figure.drawing.replaceChildren(...shapes);
+    const all = [...figure.drawing.querySelectorAll("path, text")];
+    const mine = all.findIndex((one) => one.matches("path.mine"));
+    const lines = all.filter((one) => one.matches("path.line:not(.sample, .mine, .guess)"));
+    const ends = lines.map((line) => {
+      const y = [...line.getAttribute("d").matchAll(/,(-?[\\d.]+)/g)].at(-1)[1];
+      return [line.getAttribute("class"), Number(y)];
+    });
+    const labels = all.filter((one) => one.matches("text.said")).map((text) => {
+      const { x, y, width: wide, height: high } = text.getBBox();
+      const sample = text.parentNode.querySelector("path.sample")?.getAttribute("class") ?? "";
+      const { stroke, paintOrder } = getComputedStyle(text);
+      return { words: text.textContent, sample: sample.replace("sample ", ""), x, y, wide, high,
+               isOnTop: all.indexOf(text) > mine,
+               hasHalo: stroke !== "none" && paintOrder.includes("stroke") };
+    });
+    return { ends, labels };
+  });
+  return JSON.stringify({ width, height, told });
+}"""
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize("question", PAGES)
+def test_labels_lie_beside_their_own_lines_ends(html, open_page, question, width):
+    page = open_page((html / f"{PAGES[question]}.html").as_uri(), width=width)
+    dice = random.Random(1)
+    axis = [step / 10 for step in range(-30, 51)] if question == "gradient" else range(101)
+    count = len(PLACES[question])
+    states = []
+    for network in NETWORKS[question]:
+        for _ in range(100):
+            middle = dice.choice(axis)
+            near = [
+                min(max(middle + dice.choice((-1, 0, 1)), axis[0]), axis[-1]) for _ in range(count)
+            ]
+            states.append({f"point {place}": value for place, value in enumerate(near)})
+            states[-1] |= {"network": network, "measured": dice.random() < 0.8}
+    figure_on(page, "predict").scroll_into_view_if_needed()
+    found = json.loads(page.evaluate(LABELS, states))
+    for state, shown in zip(states, found["told"], strict=True):
+        labels = [label for label in shown["labels"] if label["words"] != "you"]
+        # The line that is not yet shown has no label.
+        ends = [end for end in shown["ends"] if state["measured"] or "thin" in end[0]]
+        assert len(labels) == len(ends)
+        assert len(shown["labels"]) == len(labels) + 1
+        # From above downwards lines and labels come in the same order, by their looks.
+        order = [kind for kind, _ in sorted(ends, key=lambda end: end[1])]
+        labels.sort(key=lambda label: label["y"])
+        assert [label["sample"] for label in labels] == order, state
+        for label in shown["labels"]:
+            assert label["isOnTop"], "a line would strike it through"
+            assert label["hasHalo"]
+            assert label["x"] >= 0
+            assert label["x"] + label["wide"] <= found["width"] + 0.5
+            assert label["y"] >= -4
+            assert label["y"] + label["high"] <= found["height"] - 30
+        for above, below in itertools.pairwise(labels):
+            assert above["y"] + above["high"] <= below["y"] + 2, state
+
+
+def test_label_of_the_lower_line_is_the_lower_one(html, open_page):
+    """In chapter 13 the residual network of 56 layers ends below that of 20."""
+    page = open_page((html / f"{PAGES['epochs']}.html").as_uri())
+    state = {f"point {place}": 70 for place in range(10)} | {"measured": True}
+    (shown,) = json.loads(page.evaluate(LABELS, [state | {"network": "residual"}]))["told"]
+    heights_of = {label["words"]: label["y"] for label in shown["labels"]}
+    assert heights_of["20 layers"] < heights_of["residual, 56 layers"]
+
+
 def points(box):
     return box.locator("[data-scale]").evaluate_all("all => all.map(one => Number(one.value))")
 
@@ -197,7 +302,7 @@ def test_by_mouse_and_by_keys(html, open_page):
     page.keyboard.press("Space")
     shown = f"{drawn[-1] + 1} %"
     assert f"43.6 to 47.3 %, you drew {shown}." in said.inner_text().replace("\u00a0", " ")
-    assert f"epoch 10 {shown}" in drawing.get_attribute("aria-label")
+    assert f"epoch 10: {shown}" in drawing.get_attribute("aria-label")
     assert not page.watch.faults
 
 

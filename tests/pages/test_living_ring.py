@@ -1,6 +1,8 @@
 """The ring against the appendix's own function, for every number of processes and every step."""
 
+import itertools
 import re
+from decimal import ROUND_HALF_UP, Decimal
 from itertools import chain
 
 import nbformat
@@ -53,7 +55,7 @@ def test_every_number_of_every_step_is_the_appendixs(html, open_page, courses):
         whole = [count == n for count in chain(*counts)]
         assert ["strong" in kind.split() for kind, _ in cells] == whole, state
         for rank, row in enumerate(sums):
-            assert f"process {rank} {', '.join(map(str, row))}" in shown["alt"]
+            assert f"process {rank}: {', '.join(map(str, row))}" in shown["alt"]
         says(shown["said"], n, step, courses[n])
 
 
@@ -63,7 +65,8 @@ def says(said, n, step, course):
         assert vectors(n) == course[0][0]
         return
     pattern = (
-        r"Step (\d+) of (\d+), (\S+): process 0 hands chunk (\d+), (\d+), to process 1, (.*)\."
+        r"Step (\d+) of (\d+), (\S+): process 0 hands chunk (\d+), "
+        r"the number (\d+), to process 1, (.*)\."
     )
     told = re.match(pattern + r" Each has sent ([\d.]+) times its vector\.", said)
     assert (int(told[1]), int(told[2])) == (step, 2 * (n - 1))
@@ -75,7 +78,7 @@ def says(said, n, step, course):
         assert told[6] == f"which adds it to {before[1][chunk]}: {after[1][chunk]}"
     else:
         assert told[6] == "which keeps it"
-    assert float(told[7]) == pytest.approx(step / n, abs=0.00501)
+    assert told[7] == share(n, step)
     assert said.endswith("has every sum.") == (step == 2 * (n - 1))
 
 
@@ -84,9 +87,34 @@ def test_table_is_the_appendixs(courses):
     assert len(rows) == sum(map(len, courses.values()))
     for n, course in courses.items():
         for step, (sums, _) in enumerate(course):
-            _, held, share = rows[f"{n} processes, step {step}"]
+            _, held, sent = rows[f"{n} processes, step {step}"]
             assert held == ", ".join(map(str, sums[0]))
-            assert float(share) == pytest.approx(step / n, abs=0.00501)
+            assert sent == share(n, step)
+
+
+def share(n, step):
+    """What figure and table both show: exact where three decimals are enough, as for 8 processes.
+
+    Their own rounding is that of floats, this one that of decimals.
+    """
+    exact = Decimal(step) / n
+    return format(exact.quantize(Decimal("0.001"), ROUND_HALF_UP).normalize(), "f")
+
+
+def test_text_and_figure_count_the_steps_alike(all_reduce):
+    """The appendix says that in step s = 1, 2, ... process r sends chunk r + 1 - s."""
+    text = (ROOT / f"{PAGE}.ipynb").read_text(encoding="utf-8")
+    assert "in step $s = 1, 2, …$ process $r$ sends chunk $r + 1 - s$" in text
+    for n in PROCESSES:
+        states = [torch.stack([torch.cat(c) for c in has]) for has in all_reduce(vectors_of(n))]
+        for step, (before, after) in enumerate(itertools.pairwise(states), start=1):
+            changed = (before != after).nonzero().tolist()
+            # The receiver is the next process. Nothing else changes.
+            assert changed == sorted([(r + 1) % n, (r + 1 - step) % n] for r in range(n))
+
+
+def vectors_of(n):
+    return [torch.tensor(vector) for vector in vectors(n)]
 
 
 def test_by_keys_and_at_360_pixels(html, open_page):

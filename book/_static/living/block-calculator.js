@@ -109,10 +109,15 @@ Living.figure("block-calculator", ({ bytes, images }) => {
     return slots;
   }
 
+  // A layer's share of all multiply-adds in the block.
+  const shareOf = ({ work }, branch, shortcut) => {
+    return work / (sum(branch.map((layer) => layer.work)) + shortcut.work);
+  };
   const aims = (state) => {
     const { branch, shortcut } = solved(state);
-    const work = [0, 1, 2].map((place) => branch[place]?.work ?? 0).concat(shortcut.work);
-    return Object.fromEntries(work.map((one, place) => [`share${place}`, one / sum(work)]));
+    const layers = [0, 1, 2].map((place) => branch[place] ?? { work: 0 }).concat(shortcut);
+    const shares = layers.map((one) => shareOf(one, branch, shortcut));
+    return Object.fromEntries(shares.map((share, place) => [`share${place}`, share]));
   };
 
   // Words in a box; the tint in it is as wide as its share of the block's multiply-adds.
@@ -185,7 +190,9 @@ Living.figure("block-calculator", ({ bytes, images }) => {
     if (!shortcut.weights) return `${fits} The shortcut has no parameters.`;
     const more = percent(shortcut.work / sum(branch.map(({ work }) => work)));
     const needless = given === out && stride === 1 ? " The identity would fit too." : "";
-    return `${fits} The projection adds ${more} to the branch’s multiply-adds.${needless}`;
+    const has = percent(shareOf(shortcut, branch, shortcut)); // as in its box
+    const adds = `The projection adds ${more} to the branch’s multiply-adds`;
+    return `${fits} ${adds} and has ${has} of the block’s.${needless}`;
   }
 
   function paint({ state, now, width, height }) {
@@ -198,12 +205,15 @@ Living.figure("block-calculator", ({ bytes, images }) => {
       ...drawnShortcut(block, now, x, side, 0.37 * width, bottom),
       ...drawnBranch(block, now, x, 0.56 * width, bottom),
       ...drawnSum(block, x, bottom),
+      ...["%: share of the", "block’s multiply-adds"].map((words, row) => {
+        return made("text", { class: "end", x: width, y: height - 22 + 16 * row }, words);
+      }),
     ];
     const said = sentence(block);
     const steps = block.branch.map(({ words: [conv], to }) => `${conv} gives ${shown(to)}`);
     const passes = block.shortcut.to ? shown(block.shortcut.to) : "nothing";
     const alt =
-      `A ${block.kind} block. ${arrives}. Branch: ${steps.join(", ")}. ` +
+      `A ${block.kind} block. ${arrives.replace("x", "x is")}. Branch: ${steps.join(", ")}. ` +
       `Shortcut: ${[...block.shortcut.lines, `arrives as ${passes}`].join(", ")}. ${said}`;
     return { shapes, alt, said, slots: cells(block) };
   }

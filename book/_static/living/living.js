@@ -56,13 +56,16 @@
     const [low, high] = ends.map((end) => write(end).replaceAll(" ", "\u00a0"));
     return low === high ? low : `${low} to ${high}`;
   };
-  // As it is read out: raised digits are skipped or spelled by many voices.
+  // As it is read out: raised digits are skipped or spelled by many voices, and so are signs and
+  // abbreviations. "3×3" and "64 × 7 × 7" are sizes; only before a power of ten is × a product.
   Living.spoken = (text) => {
     const lower = (sign) => PLAIN[SIGNS.indexOf(sign)];
     const lowered = (raised) => [...raised].map(lower).join("");
     return text
+      .replace(RegExp(`\\s*×\\s*(?=10[${SIGNS}])`, "g"), " times ")
+      .replace(/\s*×\s*/g, " by ")
       .replace(RegExp(`[${SIGNS}]+`, "g"), (raised) => ` to the power ${lowered(raised)}`)
-      .replaceAll("×", "times")
+      .replace(/(?<=\d\s)[MG]\b/g, (unit) => (unit === "M" ? "million" : "billion"))
       .replaceAll("−", "-");
   };
 

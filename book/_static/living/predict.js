@@ -3,6 +3,10 @@ Living.figure("predict", (data, box) => {
   const { fixed, made, number, power, span } = Living;
   const { places, at, across, unit, up, lowest, highest, ticks, isLog, curves } = data;
   const EDGE = { left: 46, right: 16, top: 26, bottom: 40 };
+  const WIDE = 7.5; // pixels that a letter of a label takes
+  const BESIDE = 8; // from a line's beginning to its label
+  const SAMPLE = 22; // what a label at a line's end takes with a piece of its line
+  const AWAY = [-10, 20, -26, 36, -42, 52]; // from a line's end down to its label's baseline
   const drawing = box.querySelector(".living-drawing");
   const points = [...box.querySelectorAll('[data-scale="point"]')];
   const start = Number(points[0].value);
@@ -59,6 +63,25 @@ Living.figure("predict", (data, box) => {
     return `${subject}, you drew ${you}. ${compared(state)}`;
   }
 
+  // The curves place by place, for those who do not see them: "epoch 1: 50 %; epoch 2: ...".
+  function spelled(state) {
+    const { words, low, high, given } = curveOf(state);
+    const each = (texts) => {
+      return places.map((place, point) => `${named(place)}: ${texts[point]}`).join("; ");
+    };
+    const bands = (one) => places.map((place) => {
+      return range([one.low, one.high].map((side) => side[at.indexOf(place)]));
+    });
+    const told = [`Your curve: ${each(drawnOf(state).map(shown))}.`];
+    if (given) {
+      const [first, last] = [bands(given)[0], bands(given).at(-1)];
+      const [from, to] = [places[0], places.at(-1)].map(named);
+      told.push(`Given, ${given.words}: ${first} at ${from}, ${last} at ${to}.`);
+    }
+    if (state.measured) told.push(`Measured, ${words}: ${each(bands({ low, high }))}.`);
+    return told.join(" ");
+  }
+
   // Draws with mouse or finger: every point that the stroke passes goes to its height.
   let before;
   function follow({ clientX, clientY }) {
@@ -97,6 +120,68 @@ Living.figure("predict", (data, box) => {
     box.addEventListener(turn, () => box.dispatchEvent(new Event("input")));
   }
 
+  // The room that a label takes with its baseline so far below its mark, and a little around it.
+  function room({ words, side, mark: [x, y] }, away) {
+    const wide = WIDE * words.length + (side === "end" ? SAMPLE : 0);
+    const left = side === "end" ? x - wide : x + BESIDE;
+    return { left: left - 3, right: left + wide + 3, top: y + away - 14, bottom: y + away + 6 };
+  }
+  // How many pixels of a curve lie in a room.
+  function inside({ left, right, top, bottom }, curve) {
+    let found = 0;
+    for (const [place, [toX, toY]] of curve.entries()) {
+      const [fromX, fromY] = curve[Math.max(place - 1, 0)];
+      const steps = Math.max(1, Math.ceil(Math.hypot(toX - fromX, toY - fromY) / 3));
+      for (let step = 1; step <= steps; step += 1) {
+        const [x, y] = [fromX, fromY].map((from, axis) => {
+          return from + (([toX, toY][axis] - from) * step) / steps;
+        });
+        if (x > left && x < right && y > top && y < bottom) found += 3;
+      }
+    }
+    return found;
+  }
+  const meet = (one, other) => {
+    const across = one.left < other.right && other.left < one.right;
+    return across && one.top < other.bottom && other.top < one.bottom;
+  };
+  // Gives each label, { words, side, mark }, its `away`: where few lines run and its own end is
+  // near. They stand in the order of their ends, if it can be each nearest to its own.
+  function placed(labels, curves, bottom, taken = []) {
+    const order = labels.toSorted((one, other) => one.mark[1] - other.mark[1]);
+    let best = { cost: Infinity };
+    function price(label, away, here) {
+      const lines = curves.reduce((total, curve) => total + inside(here, curve), 0);
+      const off = ([, y]) => Math.abs((here.top + here.bottom) / 2 - y);
+      const strays = order.some((one) => one !== label && off(one.mark) <= off(label.mark));
+      const covers = taken.some((other) => meet(here, other));
+      return lines + Math.abs(away - 4) / 2 + 200 * strays + 200 * covers;
+    }
+    function extend(places, cost) {
+      if (cost >= best.cost) return;
+      if (places.length === order.length) best = { cost, places };
+      else {
+        const label = order[places.length];
+        for (const away of AWAY) {
+          const here = room(label, away);
+          const above = places.at(-1)?.here.bottom ?? 0;
+          if (here.top < above - 4 || here.bottom > bottom) continue; // rooms have some air
+          extend([...places, { ...label, here, away }], cost + price(label, away, here));
+        }
+      }
+    }
+    extend([], 0);
+    return best.places;
+  }
+  // With a piece of its line, so that it is known where lines end close together.
+  const written = ({ words, side, mark: [x, y], away, look, opacity = null }) => {
+    const isEnd = side === "end";
+    const at = { x: isEnd ? x - SAMPLE : x + BESIDE, y: y + away };
+    const text = made("text", { class: `said ${side}`, ...at }, words);
+    const piece = { class: `sample ${look}`, d: `M${x - SAMPLE + 6} ${y + away - 4}H${x}` };
+    return isEnd ? made("g", { opacity }, text, made("path", piece)) : text;
+  };
+
   function axes(x, y, width, height) {
     const [left, right] = [EDGE.left, width - EDGE.right];
     const words = (tick) => (isLog ? (tick ? `10${power(tick)}` : "1") : tick);
@@ -106,14 +191,13 @@ Living.figure("predict", (data, box) => {
     ]);
     const below = { class: "middle", y: height - EDGE.bottom + 18 };
     const names = places.map((place) => made("text", { ...below, x: x(place) }, place));
-    const guessing = data.guessing && [
-      made("path", { class: "line thin guess", d: `M${left} ${y(data.guessing)}H${right}` }),
-      made("text", { x: left + 4, y: y(data.guessing) - 5 }, "guessing"),
-    ];
+    const guessing =
+      data.guessing &&
+      made("path", { class: "line thin guess", d: `M${left} ${y(data.guessing)}H${right}` });
     return [
       ...lines,
       ...names,
-      ...(guessing ?? []),
+      ...(guessing ? [guessing] : []),
       made("text", { x: 0, y: 12 }, up),
       made("text", { class: "middle", x: (left + right) / 2, y: height - 4 }, across),
     ];
@@ -133,25 +217,40 @@ Living.figure("predict", (data, box) => {
     const drawn = drawnOf(state);
     const mine = drawn.map((one, point) => [x(places[point]), y(one)]);
     const focused = points.indexOf(document.activeElement);
-    const end = { class: "said end", x: x(at.at(-1)) };
+    // Labels lie on top of all lines. Where they lie tells nothing of what is not yet shown.
+    const ended = (one, told, look, opacity) => {
+      return { words: told, side: "end", mark: [x(at.at(-1)), value(one.at(-1))], look, opacity };
+    };
+    const told = [given && ended(given.middle, given.words, `line thin ${kind}`)];
+    if (state.measured) told.push(ended(middle, words, `line ${kind}`, now.shows));
+    const seen = [given?.middle, state.measured && middle].filter(Boolean);
+    const pixels = (one) => one.map((size, place) => [along(0, place), value(size)]);
+    const curves = [mine, ...seen.map(pixels)];
+    const guess = data.guessing && [width / 2 - 3 * WIDE, y(data.guessing) - 5];
+    const others = [[up, [0, 12]], guess && ["guessing", guess]].filter(Boolean);
+    const taken = others.map(([name, [left, base]]) => {
+      return room({ words: name, mark: [left - BESIDE, base] }, 0);
+    });
+    const floor = height - EDGE.bottom + 4;
+    const ends = placed(told.filter(Boolean), curves, floor, taken);
+    const you = { words: "you", side: "", mark: mine[0] };
+    const start = placed([you], curves, floor, [...taken, ...ends.map(({ here }) => here)]);
+    const labels = [...ends, ...start].map(written);
     const shapes = [
       ...axes(x, y, width, height),
       given && made("path", { class: `line thin ${kind}`, d: path(given.middle) }),
-      given && made("text", { ...end, y: value(given.middle.at(-1)) + 18 }, given.words),
       made("g", { opacity: now.shows },
         made("path", { class: `band ${kind}`, d: band(high) }),
-        made("path", { class: `line ${kind}`, d: path(middle) }),
-        made("text", { ...end, y: value(middle.at(-1)) - 12 }, state.measured ? words : "")),
+        made("path", { class: `line ${kind}`, d: path(middle) })),
       made("path", { class: "line mine", d: d3.line()(mine) }),
       ...mine.map(([cx, cy]) => made("circle", { class: "dot mine", cx, cy, r: 5 })),
-      made("text", { class: "said", x: mine[0][0] + 8, y: mine[0][1] - 10 }, "you"),
+      guess && made("text", { class: "name", x: guess[0], y: guess[1] }, "guessing"),
+      ...labels,
       focused >= 0 &&
         made("circle", { class: "ring", cx: mine[focused][0], cy: mine[focused][1], r: 11 }),
     ].filter(Boolean);
     const said = sentence(state);
-    const yours = drawn.map((one, point) => `${named(places[point])} ${shown(one)}`).join(", ");
-    const alt = `${up} by ${across}. Your curve: ${yours}. ${said}`;
-    return { shapes, alt, said };
+    return { shapes, alt: `${up} by ${across}. ${spelled(state)} ${said}`, said };
   }
 
   return { aims, paint };

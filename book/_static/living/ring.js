@@ -6,10 +6,7 @@ Living.figure("ring", () => {
   const range = (length) => [...Array(length).keys()];
   const last = (n) => 2 * (n - 1); // steps
   // The chunk that each process hands on: in the first n - 1 steps to be added, then to replace.
-  function sent(n, step) {
-    const [first, done] = step < n ? [0, step - 1] : [1, step - n];
-    return range(n).map((rank) => (((rank + first - done) % n) + n) % n);
-  }
+  const sent = (n, step) => range(n).map((rank) => (rank + 1 - step + 2 * n) % n);
   // All chunks after so many steps: each the sum so far, and how many processes are in it.
   function after(n, steps) {
     let has = range(n).map((rank) => {
@@ -32,7 +29,7 @@ Living.figure("ring", () => {
   const aims = ({ step }) => ({ step });
 
   function sentence(n, step, has) {
-    const share = `${Number((step / n).toFixed(2))} times its vector`;
+    const share = `${Number((step / n).toFixed(3))} times its vector`; // all of 0.125
     if (!step) {
       const own = `Process 0 has the vector 1 to ${n}, process 1 twice that, and so on`;
       return `${own}. All want the sum.`;
@@ -44,7 +41,7 @@ Living.figure("ring", () => {
     const old = now - given;
     const what = step < n ? `which adds it to ${old}: ${now}` : "which keeps it";
     const end = step === last(n) ? " Every process has every sum." : "";
-    const told = `process 0 hands chunk ${chunk}, ${given}, to process 1, ${what}`;
+    const told = `process 0 hands chunk ${chunk}, the number ${given}, to process 1, ${what}`;
     return `Step ${step} of ${last(n)}, ${phase}: ${told}. Each has sent ${share}.${end}`;
   }
 
@@ -105,7 +102,7 @@ Living.figure("ring", () => {
       made("text", { x: 0, y: height - 4 }, `${foot}step ${step} of ${last(n)}`),
     ];
     const said = sentence(n, step, has);
-    const held = has.map((row, rank) => `process ${rank} ${row.map(({ sum }) => sum).join(", ")}`);
+    const held = has.map((row, rank) => `process ${rank}: ${row.map(({ sum }) => sum).join(", ")}`);
     const alt = `${n} processes after ${step} of ${last(n)} steps: ${held.join("; ")}. ${said}`;
     return { shapes, alt, said };
   }

@@ -17,8 +17,7 @@ def vectors(n):
 
 def sent(n, step):
     """The chunk that each process hands on in this step, counted from 1."""
-    first, done = (0, step - 1) if step < n else (1, step - n)
-    return [(rank + first - done) % n for rank in range(n)]
+    return [(rank + 1 - step) % n for rank in range(n)]
 
 
 def states(n):
@@ -42,7 +41,7 @@ def table():
         for step, has in enumerate(states(n)):
             phase = ("reduce-scatter" if step < n else "all-gather") if step else "start"
             held = ", ".join(map(str, has[0]))
-            share = f"{step / n:.2f}"
+            share = f"{round(step / n, 3):g}"  # as ring.js writes it
             rows.append([f"{n} processes, step {step}", phase, held, share])
     header = ["when", "phase", "process 0 has", "vectors sent by each"]
     return Table("What process 0 has after each step", header, rows)
