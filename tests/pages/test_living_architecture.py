@@ -307,6 +307,46 @@ def test_click_and_keys_open_the_same(html, open_page):
     assert not page.watch.faults
 
 
+def test_choices_have_names_and_sizes_have_stops(html, open_page):
+    page = open_page((html / f"{FIVE}.html").as_uri())
+    box = page.locator('[data-living="architecture"]')
+    layer, block, size = (
+        box.get_by_label(n, exact=True) for n in ("layer", "block", "image, pixels")
+    )
+    layer.focus()
+    page.keyboard.press("End")
+    assert layer.get_attribute("aria-valuetext") == "projection"
+    assert layer.locator("+ .living-value").inner_text() == "projection"
+    page.keyboard.press("Home")
+    assert layer.get_attribute("aria-valuetext") == "conv1"
+    assert block.get_attribute("aria-valuetext") == "1 of 2"
+    size.focus()
+    seen = []
+    for key in (
+        "PageUp",
+        "ArrowRight",
+        "PageUp",
+        "PageUp",
+        "PageUp",
+        "PageUp",
+        "PageDown",
+        "ArrowLeft",
+    ):
+        page.keyboard.press(key)
+        seen.append(int(size.get_attribute("aria-valuetext")))
+    assert seen == [256, 257, 384, 512, 512, 512, 384, 383]
+    cell = box.locator('[data-slot="ratio multiply-adds"]')
+    works = {px: sum(row[2] for row in measured("18", px).values()) for px in (383, 224)}
+    assert float(cell.inner_text()) == pytest.approx(works[383] / works[224], rel=0.005)
+    assert box.locator('[data-slot="ratio parameters"]').inner_text() == "1"
+    # A drag comes to rest at a mark that is near.
+    room = size.bounding_box()
+    place = lambda px: 8 + (room["width"] - 16) * (px - 1) / 511  # noqa: E731
+    size.click(position={"x": place(224) + 3, "y": room["height"] / 2})
+    assert size.get_attribute("aria-valuetext") == "224"
+    assert not page.watch.faults
+
+
 def test_sliders_end_with_what_is_there(html, open_page):
     page = open_page((html / f"{FIVE}.html").as_uri())
     box = page.locator('[data-living="architecture"]')

@@ -117,7 +117,7 @@ Living.figure("variants", ({ networks, base, axes }, box) => {
         return { room, textX, textY, side, away, wire: [[x, y], [textX, textY - 4]] };
       }));
     }
-    return order.flatMap((name) => {
+    const texts = order.flatMap((name) => {
       const isChosen = name === state.network;
       const wide = WIDE[Number(isChosen)] * name.length;
       const isFar = width > NARROW || first.includes(name);
@@ -127,7 +127,7 @@ Living.figure("variants", ({ networks, base, axes }, box) => {
       const price = ({ room, away, wire }) => {
         const isLong = away > FAR[1];
         const others = isLong ? taken.filter((one) => enters(wire, one)).length - 1 : 0;
-        return away + 40 * others + 40 * wires.filter((one) => enters(one, room)).length;
+        return away + 400 * (others + wires.filter((one) => enters(one, room)).length);
       };
       const [best] = free.toSorted((one, other) => price(one) - price(other));
       if (!best) return [];
@@ -135,12 +135,13 @@ Living.figure("variants", ({ networks, base, axes }, box) => {
       taken.push(room);
       const look = isChosen ? "said" : "";
       const text = made("text", { class: `name ${look} ${side}`, x: textX, y: textY }, name);
-      if (away <= FAR[1]) return text;
-      wires.push(wire);
-      const [[x, y], [toX, toY]] = wire;
-      const start = [x + (7 * (toX - x)) / away, y + (7 * (toY - y)) / away];
-      return [made("path", { class: "leader", d: `M${start}L${toX},${toY}` }), text];
+      if (away > FAR[1]) wires.push(wire);
+      return text;
     });
+    const leaders = wires.map((ends) => {
+      return made("path", { class: "leader", d: `M${ends.map(String).join("L")}` });
+    });
+    return { leaders, texts };
   }
 
   const written = (name, quantity) => {
@@ -188,9 +189,10 @@ Living.figure("variants", ({ networks, base, axes }, box) => {
     const said = sentence(state);
     const { up, across } = state;
     const names = front(up, across);
+    const { leaders, texts } = labels(state, ends, names, width, height);
     const shapes = [
       ...frame(state, x, y, width, height), ...diagonal(state, x, y), joined(names, ends),
-      ...ranges, ...dots, ...labels(state, ends, names, width, height),
+      ...ranges, ...leaders, ...dots, ...texts,
     ];
     const alt = `${axes[up].words} by ${axes[across].words}, of ${NAMES.length} networks. ` +
       `No other one beats: ${names.join(", ")}. ${said}`;

@@ -43,7 +43,8 @@ class Slider:
             f'{extra}min="0" max="{len(self.values) - 1}" value="{place}" '
             f'aria-valuetext="{escape(self.texts[place])}">'
             f'<span class="living-value" aria-hidden="true">{escape(self.texts[place])}</span>'
-            + f'<datalist id="{ident}-marks">{marks}</datalist>' * self.marked
+            + f'<datalist id="{ident}-marks">{marks}</datalist>'
+            * self.marked
         )
 
 
