@@ -33,8 +33,12 @@ DRIVE = """(name) => {
   const found = [];
   const tell = (control, said) => {
     box.dispatchEvent(new Event("input"));
-    const text = said ?? control.getAttribute("aria-valuetext");
     const { state } = figure;
+    // Texts that depend on the state are looked at in the figure's own tests.
+    const own = figure.names(state)[control.dataset.control];
+    const place = control.valueAsNumber;
+    const shown = control.getAttribute("aria-valuetext");
+    const text = said ?? (own?.[place] === shown ? figure.scale(control).texts[place] : shown);
     const { width, height } = figure.drawing.getBoundingClientRect();
     const told = figure.paint({ state, now: figure.aims(state), width, height });
     const isDrawn = figure.drawing.getAttribute("aria-label") === Living.spoken(told.alt);
@@ -75,15 +79,16 @@ DRIVE = """(name) => {
 LINES = "box => [...box.querySelectorAll('path.residual')].map(path => path.getAttribute('d'))"
 
 
-def derivatives(weight, deepest, shortcut):
-    """What autograd says of 1 to `deepest` layers F(x) = wx in a row."""
-    x = torch.tensor(3.0, dtype=torch.float64, requires_grad=True)
+def derivatives(weights, deepest, shortcut):
+    """What autograd says of 1 to `deepest` layers F(x) = wx in a row, for each w on its own."""
+    w = torch.tensor(weights, dtype=torch.float64)
+    x = torch.full_like(w, 3.0).requires_grad_()
     h, found = x, []
     for _ in range(deepest):
-        h = weight * h + h if shortcut else weight * h
-        (slope,) = torch.autograd.grad(h, x, retain_graph=True)
-        found.append(slope.item())
-    return found
+        h = w * h + h if shortcut else w * h
+        (slopes,) = torch.autograd.grad(h.sum(), x, retain_graph=True)
+        found.append(slopes.tolist())
+    return dict(zip(weights, zip(*found, strict=True), strict=True))
 
 
 # One number.
@@ -91,16 +96,16 @@ def derivatives(weight, deepest, shortcut):
 
 def test_one_number_shows_what_autograd_finds_in_its_whole_range(html, open_page):
     page = open_page((html / f"{CHAPTER}.html").as_uri())
-    weights = [round(step / 20, 2) for step in range(-40, 21)]
+    weights = [step / 100 for step in range(-220, 121)]
     cases = [(weight, depth) for weight in weights for depth in range(60)]
     said = {}
     for shortcut in (True, False):
         states = [{"weight": w, "depth": n + 1, "shortcut": shortcut} for w, n in cases]
         said[shortcut] = [shown["said"] for shown in painted(page, "one-number", states)]
-    found = {(w, s): derivatives(w, 60, s) for w in weights for s in (True, False)}
+    found = {s: derivatives(weights, 60, s) for s in (True, False)}
     for place, (weight, depth) in enumerate(cases):
         with_it, without = (said[s][place] for s in (True, False))
-        plain, residual = (found[weight, s][depth] for s in (False, True))
+        plain, residual = (found[s][weight][depth] for s in (False, True))
         shown = re.search(r"layers?: \S+ = (\S.*)\. Without .* = (\S.*)\.$", with_it)
         assert is_rounded(shown[1], residual)
         assert is_rounded(shown[2], plain)
@@ -118,6 +123,29 @@ def is_rounded(text, value):
         return shown == 0
     last = math.floor(math.log10(abs(value))) - (1 if exponent else 2)
     return abs(shown - value) <= 0.5 * 10**last * (1 + 1e-6)
+
+
+def test_one_number_draws_sign_and_band(html, open_page):
+    """Pieces of one layer and a minus where the sign turns; a band from a tenth to ten."""
+    page = open_page((html / f"{CHAPTER}.html").as_uri())
+    cases = [(-1.5, 7, True), (-1.5, 8, True), (-0.5, 7, False), (0.5, 7, False)]
+    states = [{"weight": w, "depth": n, "shortcut": s} for w, n, s in cases]
+    found = painted(page, "one-number", states, paths=True)
+    for (weight, depth, shortcut), shown in zip(cases, found, strict=True):
+        factors = {"plain": weight} | ({"residual": 1 + weight} if shortcut else {})
+        kinds = [kind.split() for kind, _ in shown["paths"]]
+        for name, factor in factors.items():
+            assert (["line", name, "turns"] in kinds) == (factor < 0)
+            assert (["sign", name] in kinds) == (factor**depth < 0)
+        assert ("", "a tenth to ten times") in map(tuple, shown["texts"])
+    drawing = figure_on(page, "one-number").locator(".living-drawing")
+    box = drawing.locator("rect.near").first
+    top, high = (float(box.get_attribute(name)) for name in ("y", "height"))
+    marks = drawing.locator("path.grid").evaluate_all("all => all.map(p => p.getAttribute('d'))")
+    ten_up, one = (float(re.search(r" ([\d.]+)H", marks[place])[1]) for place in (3, 2))
+    assert one - top == pytest.approx((one - ten_up) / 10)
+    assert high == pytest.approx(2 * (one - ten_up) / 10)
+    assert box.evaluate("e => getComputedStyle(e).fill") != "none"
 
 
 def test_first_picture_is_that_of_the_still_one(html, open_page):
@@ -283,8 +311,10 @@ def test_by_keys_alone(html, open_page):
     weight = box.get_by_label("w, each layer’s weight")
     weight.focus()
     assert weight.evaluate("e => getComputedStyle(e).outlineStyle") == "solid"
-    for _ in range(12):
-        page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowRight")
+    assert weight.get_attribute("aria-valuetext") == "0.51"
+    for _ in range(7):
+        page.keyboard.press("PageDown")  # to the next tenth
     assert weight.get_attribute("aria-valuetext") == "−0.1"
     assert "1 + w = 0.9: it shrinks" in box.locator(".living-said").inner_text()
     page.keyboard.press("Tab")

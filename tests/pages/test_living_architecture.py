@@ -11,7 +11,7 @@ import pytest
 import torch
 import torchvision
 from book_ext import living
-from book_ext.living.architecture import IMAGE, NETWORKS, PARTS, SIZES
+from book_ext.living.architecture import IMAGE, NETWORKS, PARTS, SIZES, USUAL
 from building import ROOT
 from living_pages import painted
 from torch import nn
@@ -304,6 +304,47 @@ def test_click_and_keys_open_the_same(html, open_page):
     page.keyboard.press("Tab")
     page.keyboard.press("ArrowRight")
     assert said.inner_text().startswith("stage 3, block 2, conv2 3×3: puts out 256 × 14 × 14.")
+    assert not page.watch.faults
+
+
+def test_choices_have_names_and_sizes_have_stops(html, open_page):
+    page = open_page((html / f"{FIVE}.html").as_uri())
+    box = page.locator('[data-living="architecture"]')
+    layer, block, size = (
+        box.get_by_label(n, exact=True) for n in ("layer", "block", "image, pixels")
+    )
+    layer.focus()
+    page.keyboard.press("End")
+    assert layer.get_attribute("aria-valuetext") == "projection"
+    assert layer.locator("+ .living-value").inner_text() == "projection"
+    page.keyboard.press("Home")
+    assert layer.get_attribute("aria-valuetext") == "conv1"
+    assert block.get_attribute("aria-valuetext") == "1 of 2"
+    size.focus()
+    seen = []
+    for key in (
+        "PageUp",
+        "ArrowRight",
+        "PageUp",
+        "PageUp",
+        "PageUp",
+        "PageUp",
+        "PageDown",
+        "ArrowLeft",
+    ):
+        page.keyboard.press(key)
+        seen.append(int(size.get_attribute("aria-valuetext")))
+    assert seen == [256, 257, 384, 512, 512, 512, 384, 383]
+    cell = box.locator('[data-slot="ratio multiply-adds"]')
+    works = {px: sum(row[2] for row in measured("18", px).values()) for px in (383, 224)}
+    assert float(cell.inner_text()) == pytest.approx(works[383] / works[224], rel=0.005)
+    assert box.locator('[data-slot="ratio parameters"]').inner_text() == "1"
+    # A drag comes to rest at a mark that is near.
+    room = size.bounding_box()
+    place = lambda px: 8 + (room["width"] - 16) * (px - 1) / 511  # noqa: E731
+    for px in (123, 219, 389, 506):
+        size.click(position={"x": place(px), "y": room["height"] / 2})
+        assert int(size.get_attribute("aria-valuetext")) in USUAL
     assert not page.watch.faults
 
 

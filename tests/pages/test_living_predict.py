@@ -89,6 +89,8 @@ def says(said, question, network, drawn):
         assert close(low, min(rows[-1]), question)
         assert close(high, max(rows[-1]), question)
         assert int(shown[2]) == drawn[-1]
+    if question == "epochs":
+        tells_distance(said, network)
     found = gaps(question, network, drawn)
     worst = max(found, key=abs)
     if not worst:
@@ -102,6 +104,23 @@ def says(said, question, network, drawn):
     assert int(most[1]) == PLACES[question][list(map(abs, found)).index(abs(worst))]
     assert close(number(most[2]), size(abs(worst)), question), said
     assert most[3] in (("low", "small") if worst < 0 else ("high", "large"))
+
+
+def tells_distance(said, network):
+    """From 56 layers to 20, where their means lie farthest apart."""
+    names = {"plain": ("plain56", "plain20"), "residual": ("resnet56", "resnet20")}[network]
+    deep, shallow = (
+        [statistics.mean(pair) for pair in zip(course(name, 0), course(name, 1), strict=True)]
+        for name in names
+    )
+    apart = [one - other for one, other in zip(deep, shallow, strict=True)]
+    most = max(apart, key=abs)
+    told = re.search(
+        r"56 layers lie farthest from 20 layers in epoch (\d+): (\S+) points (\w+)\.", said
+    )
+    assert int(told[1]) == apart.index(most) + 1
+    assert close(float(told[2]), abs(most), "epochs")
+    assert told[3] == ("above" if most > 0 else "below")
 
 
 @pytest.mark.parametrize("question", PAGES)
@@ -218,7 +237,9 @@ LABELS = """(states) => {
                isOnTop: all.indexOf(text) > mine,
                hasHalo: stroke !== "none" && paintOrder.includes("stroke") };
     });
-    return { ends, labels };
+    const dots = [...figure.drawing.querySelectorAll("circle.mine")];
+    const spots = dots.map((dot) => [dot.cx.baseVal.value, dot.cy.baseVal.value]);
+    return { ends, labels, spots };
   });
   return JSON.stringify({ width, height, told });
 }"""
@@ -242,6 +263,7 @@ def test_labels_lie_beside_their_own_lines_ends(html, open_page, question, width
             states[-1] |= {"network": network, "measured": dice.random() < 0.8}
     figure_on(page, "predict").scroll_into_view_if_needed()
     found = json.loads(page.evaluate(LABELS, states))
+    covered = 0
     for state, shown in zip(states, found["told"], strict=True):
         labels = [label for label in shown["labels"] if label["words"] != "you"]
         # The line that is not yet shown has no label.
@@ -252,6 +274,12 @@ def test_labels_lie_beside_their_own_lines_ends(html, open_page, question, width
         order = [kind for kind, _ in sorted(ends, key=lambda end: end[1])]
         labels.sort(key=lambda label: label["y"])
         assert [label["sample"] for label in labels] == order, state
+        covered += sum(
+            label["x"] - 5 < x < label["x"] + label["wide"] + 5
+            and label["y"] - 2 < y < label["y"] + label["high"] + 2
+            for label in shown["labels"]
+            for x, y in shown["spots"]
+        )
         for label in shown["labels"]:
             assert label["isOnTop"], "a line would strike it through"
             assert label["hasHalo"]
@@ -261,6 +289,7 @@ def test_labels_lie_beside_their_own_lines_ends(html, open_page, question, width
             assert label["y"] + label["high"] <= found["height"] - 30
         for above, below in itertools.pairwise(labels):
             assert above["y"] + above["high"] <= below["y"] + 2, state
+    assert covered == 0, "a label and one of the reader's dots lie on each other"
 
 
 def test_label_of_the_lower_line_is_the_lower_one(html, open_page):
@@ -270,6 +299,30 @@ def test_label_of_the_lower_line_is_the_lower_one(html, open_page):
     (shown,) = json.loads(page.evaluate(LABELS, [state | {"network": "residual"}]))["told"]
     heights_of = {label["words"]: label["y"] for label in shown["labels"]}
     assert heights_of["20 layers"] < heights_of["residual, 56 layers"]
+
+
+@pytest.mark.parametrize("question", ["gradient", "epochs"])
+def test_other_network_is_asked_for_anew(html, open_page, question):
+    page = open_page((html / f"{PAGES[question]}.html").as_uri())
+    box = figure_on(page, "predict")
+    shows, said = box.get_by_label("show what was measured"), box.locator(".living-said")
+    plain, residual = (box.locator(f'[value="{kind}"]') for kind in ("plain", "residual"))
+    level = points(box)
+    box.locator("[data-scale]").first.focus()
+    page.keyboard.press("ArrowUp")
+    drawn = points(box)
+    assert drawn != level
+    shows.check()
+    assert "Measured" in said.inner_text() or "first gradient" in said.inner_text()
+    residual.check()
+    assert not shows.is_checked(), "it would give the answer away"
+    assert points(box) == level
+    assert said.inner_text().startswith("Draw the whole curve")
+    assert "Measured" not in box.locator(".living-drawing").get_attribute("aria-label")
+    plain.check()
+    assert points(box) == drawn
+    assert not shows.is_checked()
+    assert not page.watch.faults
 
 
 def points(box):

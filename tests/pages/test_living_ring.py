@@ -44,41 +44,54 @@ def courses(all_reduce):
 
 def test_every_number_of_every_step_is_the_appendixs(html, open_page, courses):
     page = open_page((html / f"{PAGE}.html").as_uri())
-    states = [{"processes": n, "step": step} for n in PROCESSES for step in range(len(courses[n]))]
-    found = painted(page, "ring", states)
+    states = [
+        {"processes": n, "step": step, "followed": rank}
+        for n in PROCESSES
+        for step in range(len(courses[n]))
+        for rank in range(n)
+    ]
+    found = painted(page, "ring", states, paths=True)
     for state, shown in zip(states, found, strict=True):
-        n, step = state.values()
+        n, step, rank = state.values()
         sums, counts = courses[n][step]
         cells = [(kind, int(text)) for kind, text in shown["texts"] if "held" in kind.split()]
         assert [value for _, value in cells] == list(chain(*sums)), state
-        # A finished sum is set in bold.
+        # A finished sum is set in bold and ticked off.
         whole = [count == n for count in chain(*counts)]
         assert ["strong" in kind.split() for kind, _ in cells] == whole, state
-        for rank, row in enumerate(sums):
-            assert f"process {rank}: {', '.join(map(str, row))}" in shown["alt"]
-        says(shown["said"], n, step, courses[n])
+        assert [kind for kind, _ in shown["paths"]].count("tick") == sum(whole)
+        assert f"Finished in each: {sum(whole) // n} of {n}." in shown["alt"]
+        assert ["strong", f"process {rank}"] in shown["texts"]
+        for place, row in enumerate(sums):
+            assert f"process {place}: {', '.join(map(str, row))}" in shown["alt"]
+        says(shown["said"], n, step, rank, courses[n])
 
 
-def says(said, n, step, course):
+def says(said, n, step, rank, course):
+    holds = ", ".join(map(str, course[step][0][rank]))
     if not step:
         assert said.startswith(f"Process 0 has the vector 1 to {n}, process 1 twice that")
+        assert said.endswith(f"Process {rank} holds {holds}.")
         assert vectors(n) == course[0][0]
         return
+    left, right = (rank - 1) % n, (rank + 1) % n
     pattern = (
-        r"Step (\d+) of (\d+), (\S+): process 0 hands chunk (\d+), "
-        r"the number (\d+), to process 1, (.*)\."
+        rf"Step (\d+) of (\d+), (\S+): process {rank} sends chunk (\d+), "
+        rf"the number (\d+), to process {right}\. From process {left} it receives chunk (\d+), "
+        rf"the number (\d+), (.*) and now holds {holds}\."
     )
     told = re.match(pattern + r" Each has sent ([\d.]+) times its vector\.", said)
     assert (int(told[1]), int(told[2])) == (step, 2 * (n - 1))
     assert told[3] == ("reduce-scatter" if step < n else "all-gather")
     before, after = (course[place][0] for place in (step - 1, step))
-    (chunk,) = (c for c in range(n) if before[1][c] != after[1][c])
-    assert (int(told[4]), int(told[5])) == (chunk, before[0][chunk])
-    if step < n:
-        assert told[6] == f"which adds it to {before[1][chunk]}: {after[1][chunk]}"
-    else:
-        assert told[6] == "which keeps it"
-    assert told[7] == share(n, step)
+    gone, come = (
+        next(c for c in range(n) if before[process][c] != after[process][c])
+        for process in (right, rank)
+    )
+    assert (int(told[4]), int(told[5])) == (gone, before[rank][gone])
+    assert (int(told[6]), int(told[7])) == (come, before[left][come])
+    assert told[8] == (f"adds it to {before[rank][come]}" if step < n else "keeps it")
+    assert told[9] == share(n, step)
     assert said.endswith("has every sum.") == (step == 2 * (n - 1))
 
 
@@ -130,7 +143,14 @@ def test_by_keys_and_at_360_pixels(html, open_page):
     processes.focus()
     page.keyboard.press("Home")  # two processes have two steps
     assert step.get_attribute("aria-valuetext") == "2"
+    heads = box.locator(".living-drawing text.head")
+    assert heads.all_text_contents() == ["chunk 0", "chunk 1"]
+    box.get_by_label("follow process").focus()
+    page.keyboard.press("End")  # of two processes the last one
+    assert "process 1 sends" in box.locator(".living-said").inner_text()
+    processes.focus()
     page.keyboard.press("End")
+    assert heads.all_text_contents() == ["chunk", *map(str, range(8))]
     wide = "texts => texts.map(text => text.getBBox().width)"
     rooms = "rects => rects.map(rect => rect.width.baseVal.value)"
     numbers = box.locator(".living-drawing text.held").evaluate_all(wide)

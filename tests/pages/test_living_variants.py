@@ -131,6 +131,88 @@ def test_names_cover_no_other_name(html, open_page):
             assert apart or other[4] <= one[2], (one, other)
 
 
+NAMED = """(states) => {
+  const figure = document.querySelector('[data-living="variants"]').living;
+  const { width, height } = figure.drawing.getBoundingClientRect();
+  return JSON.stringify(states.map((state) => {
+    const { shapes } = figure.paint({ state, now: figure.aims(state), width, height });
+    figure.drawing.replaceChildren(...shapes);
+    const names = [...figure.drawing.querySelectorAll("text.name")].map((text) => {
+      const { x, y, width: wide, height: high } = text.getBBox();
+      return [text.textContent, x, y + 3, x + wide, y + high - 3];
+    });
+    const dots = [...figure.drawing.querySelectorAll("circle.dot")].map((dot) => {
+      return [dot.cx.baseVal.value, dot.cy.baseVal.value];
+    });
+    const front = figure.drawing.querySelector("path.front").getAttribute("d");
+    const diagonal = figure.drawing.querySelector("path.diagonal")?.getAttribute("d");
+    return { names, dots, front, diagonal, width };
+  }));
+}"""
+
+
+def unbeaten(up, across):
+    """The networks that no other one beats: as good in both and better in one."""
+    spots = {name: (numbers(name, up)[0], numbers(name, across)[0]) for name in ROWS}
+    return {
+        name
+        for name, (y, x) in spots.items()
+        if not any(b <= y and a <= x and (b, a) != (y, x) for b, a in spots.values())
+    }
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_dots_are_named_and_the_front_is_joined(html, open_page, width):
+    page = open_page((html / f"{PAGE}.html").as_uri(), width=width)
+    pairs = list(itertools.product(QUANTITIES, QUANTITIES))
+    states = [{"up": up, "across": to, "network": "se"} for up, to in pairs]
+    for (up, across), shown in zip(pairs, json.loads(page.evaluate(NAMED, states)), strict=True):
+        names = [name for name, *_ in shown["names"]]
+        front = unbeaten(up, across)
+        if width == 1280:
+            assert sorted(names) == sorted(ROWS), (up, across)
+        else:
+            assert {"se", "residual"} <= set(names), (up, across)
+            if len(front) < 6:  # more than lie on one spot have no room
+                assert front <= set(names), (up, across)
+        for name, left, top, right, bottom in shown["names"]:
+            assert left >= 0, name
+            assert right <= shown["width"], name
+            for x, y in shown["dots"]:
+                assert not (left < x + 6 and x - 6 < right and top < y + 6 and y - 6 < bottom), (
+                    name,
+                    up,
+                    across,
+                )
+        for one, other in itertools.combinations(shown["names"], 2):
+            apart = one[3] <= other[1] or other[3] <= one[1] or one[4] <= other[2]
+            assert apart or other[4] <= one[2], (one, other)
+        spots = dict(zip(ROWS, shown["dots"], strict=True))
+        joined = [tuple(map(float, spot.split(","))) for spot in shown["front"][1:].split("L")]
+        expected = sorted(tuple(spots[name]) for name in front)
+        assert list(itertools.chain(*sorted(joined))) == pytest.approx(
+            [*itertools.chain(*expected)], abs=0.01
+        )
+        assert bool(shown.get("diagonal")) == ({up, across} == {"test", "training"})
+
+
+def test_on_the_diagonal_both_errors_are_equal(found):
+    for state, shown in found:
+        for kind, course in shown["paths"]:
+            if kind != "grid diagonal":
+                continue
+            grid = [d for look, d in shown["paths"] if look == "grid"]
+            ends = [tuple(map(float, spot.split(","))) for spot in course[1:].split("L")]
+            for axis, side, mark in (
+                (0, "across", r"M([\d.]+) \S+V"),
+                (1, "up", r"M\S+ ([\d.]+)H"),
+            ):
+                places = [float(m[1]) for m in (re.match(mark, d) for d in grid) if m]
+                marks = living.figure("variants", ROOT).data["axes"][state[side]]["ticks"]
+                scale = line(marks, places)
+                assert [end[axis] for end in ends] == pytest.approx([scale(2), scale(65)], abs=0.1)
+
+
 def test_dot_and_menu_choose_the_same(html, open_page):
     page = open_page((html / f"{PAGE}.html").as_uri())
     box = figure_on(page, "variants")

@@ -1,5 +1,5 @@
 // The architecture explorer: a network, one part of it, one block of that, one of its layers.
-Living.figure("architecture", ({ networks, parts, widths, classes }) => {
+Living.figure("architecture", ({ networks, parts, widths, classes, image }) => {
   const { counted, digits, made, number, whole } = Living;
   const HIGH = 44; // of a strip
   const STEP = 104; // from one strip to the next
@@ -75,6 +75,14 @@ Living.figure("architecture", ({ networks, parts, widths, classes }) => {
     return { block: part.blocks.length, layer: block.layers.length };
   }
 
+  const plainly = ({ name }) => name.split(" ")[0]; // "conv1", of "conv1 3×3, stride 2"
+  function names(state) {
+    const { part, block } = opened(state);
+    const { length } = part.blocks;
+    const placed = ({ name }, place) => (name ? `${place + 1} of ${length}` : "none");
+    return { block: part.blocks.map(placed), layer: block.layers.map(plainly) };
+  }
+
   const shown = ([channels, side]) => (side ? `${channels} × ${side} × ${side}` : `${channels}`);
   const kindOf = (one, name) => {
     if (one.isShortcut) return "shortcut";
@@ -130,9 +138,9 @@ Living.figure("architecture", ({ networks, parts, widths, classes }) => {
 
   // The ways back through the open block: the names of the layers on each, in the gradient's order.
   function waysOf({ block }) {
-    const names = (layers) => layers.map(({ name }) => name.split(" ")[0]).reverse();
-    const shortcut = names(block.layers.filter((layer) => layer.isShortcut));
-    return { shortcut, branch: names(block.layers.filter((layer) => !layer.isShortcut)) };
+    const backward = (layers) => layers.map(plainly).reverse();
+    const shortcut = backward(block.layers.filter((layer) => layer.isShortcut));
+    return { shortcut, branch: backward(block.layers.filter((layer) => !layer.isShortcut)) };
   }
   // How many paths lead from the loss to the open block's end, and on from its beginning.
   function counts({ way }, { network, block }) {
@@ -203,8 +211,12 @@ Living.figure("architecture", ({ networks, parts, widths, classes }) => {
   }
 
   const UNITS = [["parameters", "parameters"], ["multiply-adds", "work"]];
-  function cells(open) {
+  function cells({ depth }, open) {
     const slots = {};
+    const usual = networkOf(depth, image);
+    for (const [unit, key] of UNITS) {
+      slots[`ratio ${unit}`] = number(open.network[key] / usual[key]);
+    }
     for (const [level, one] of Object.entries(open)) {
       slots[`${level} name`] = one.name || "all of it";
       for (const [unit, key] of UNITS) {
@@ -251,8 +263,8 @@ Living.figure("architecture", ({ networks, parts, widths, classes }) => {
     ];
     const said = `${sentence(state, open)} ${told(state, open)}`;
     const alt = `${network.name}: ${total}. ${part.name}: ${blocks}. ${said}`;
-    return { shapes, alt, said, slots: cells(open) };
+    return { shapes, alt, said, slots: cells(state, open) };
   }
 
-  return { limits, paint };
+  return { limits, names, paint };
 });

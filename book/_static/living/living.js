@@ -6,7 +6,7 @@
 // the sentence under it, and the text of each place in the panel. aims(state), if there is one,
 // gives an object of numbers; `now` has the same names, and moves there where motion is welcome.
 // limits(state), if there is one, gives for sliders by name how many of their values they offer in
-// this state.
+// this state, and names(state) their texts where these depend on the state.
 {
   const Living = (window.Living ??= {});
   const QUIET = 500; // milliseconds without a change until a screen reader is told
@@ -76,14 +76,16 @@
       this.controls = [...box.querySelectorAll("[data-control]")];
       const { data, sliders } = JSON.parse(box.querySelector(".living-data").textContent);
       this.sliders = sliders;
-      const { paint, aims = () => ({}), limits = () => ({}) } = make(data, box);
-      Object.assign(this, { paint, aims, limits });
+      const none = () => ({});
+      const { paint, aims = none, limits = none, names = none } = make(data, box);
+      Object.assign(this, { paint, aims, limits, names });
       this.limit();
       this.now = aims(this.state);
       this.show();
       box.classList.add("is-alive");
       box.living = this; // tests ask it for states by the thousand
       box.addEventListener("input", () => this.change());
+      box.addEventListener("keydown", (event) => this.leaf(event));
       new ResizeObserver(() => this.show()).observe(this.drawing);
     }
 
@@ -112,6 +114,19 @@
       }
     }
 
+    // Page Up and Page Down go to a slider's next stop; by itself it would go a tenth of its way.
+    leaf(event) {
+      const { target, key } = event;
+      const turn = { PageUp: 1, PageDown: -1 }[key];
+      if (!turn || !target.dataset.stops) return;
+      event.preventDefault();
+      const stops = target.dataset.stops.split(" ").map(Number);
+      const ahead = stops.filter((stop) => turn * (stop - target.valueAsNumber) > 0);
+      const end = turn > 0 ? Number(target.max) : 0;
+      target.value = ahead.length ? turn * Math.min(...ahead.map((stop) => turn * stop)) : end;
+      target.dispatchEvent(new Event("input", { bubbles: true }));
+    }
+
     change() {
       this.limit();
       cancelAnimationFrame(this.frame);
@@ -137,9 +152,11 @@
     }
 
     show() {
+      const named = this.names(this.state);
       for (const control of this.controls) {
         if (control.type !== "range") continue;
-        const text = this.scale(control).texts[control.valueAsNumber];
+        const texts = named[control.dataset.control] ?? this.scale(control).texts;
+        const text = texts[control.valueAsNumber];
         control.setAttribute("aria-valuetext", text);
         control.nextElementSibling.textContent = text;
       }

@@ -1,6 +1,6 @@
 // One number: a layer multiplies by w, with the shortcut by 1 + w; n layers in a row.
-Living.figure("one-number", ({ deepest, lowest, highest, ticks }) => {
-  const EDGE = { left: 46, right: 14, top: 24, bottom: 26 };
+Living.figure("one-number", ({ deepest, lowest, highest, ticks, near, band }) => {
+  const EDGE = { left: 46, right: 14, top: 40, bottom: 26 };
   const { made, number, power } = Living;
 
   const inBrackets = (factor) => (factor < 0 ? `(${number(factor)})` : number(factor));
@@ -32,7 +32,11 @@ Living.figure("one-number", ({ deepest, lowest, highest, ticks }) => {
         ];
       });
       const below = { y: height - 6 };
+      const [x0, y0] = [ends[0], y(near)];
       return [
+        made("rect", { class: "near", x: x0, y: y0, width: ends[1] - x0, height: y(-near) - y0 }),
+        made("rect", { class: "near", x: x0, y: 3, width: 18, height: 11 }),
+        made("text", { x: x0 + 24, y: 12 }, band),
         ...lines.flat(),
         made("path", { class: "grid", d: `M${x(depth)} ${EDGE.top}V${height - EDGE.bottom}` }),
         made("text", { ...below, x: ends[0] }, "0 layers"),
@@ -40,7 +44,9 @@ Living.figure("one-number", ({ deepest, lowest, highest, ticks }) => {
       ];
     }
 
-    // The line up to n layers, thin beyond, and the value at n; it may lie below the axis.
+    // The line up to n layers, thin beyond, and the value at n; it may lie below the axis. Where
+    // the sign turns with each layer, every second layer's piece is left out, and a value below
+    // zero has a minus in its dot.
     function chain(factor, kind, isHigher, said, opacity) {
       const rise = Math.max(slope(factor), -1e3);
       const last = rise < 0 ? Math.min(deepest, lowest / rise) : deepest;
@@ -50,12 +56,22 @@ Living.figure("one-number", ({ deepest, lowest, highest, ticks }) => {
       const place = { x: x(depth), y: y(exponent) + (isHigher || isBelow ? -12 : 18) };
       const side = depth > deepest / 2 ? "end" : "";
       const reached = [here, here * rise];
+      const [run, drop] = [x(1) - x(0), y(rise) - y(0)];
+      const turns = factor < 0 ? `stroke-dasharray: ${Math.hypot(run, drop)}` : null;
+      const isBelowZero = factor < 0 && depth % 2 === 1;
+      const dot = [x(depth), y(exponent)];
       return made(
         "g",
         { opacity },
         made("path", { class: `line thin ${kind}`, d: path([reached, [last, last * rise]]) }),
-        made("path", { class: `line ${kind}`, d: path([[0, 0], reached]) }),
-        made("circle", { class: `dot ${kind}`, cx: x(depth), cy: y(exponent), r: 5 }),
+        made("path", {
+          class: `line ${kind} ${turns ? "turns" : ""}`, style: turns,
+          d: path([[0, 0], reached]),
+        }),
+        made("circle", { class: `dot ${kind}`, cx: dot[0], cy: dot[1], r: isBelowZero ? 7 : 5 }),
+        ...(isBelowZero
+          ? [made("path", { class: `sign ${kind}`, d: `M${dot[0] - 3.5} ${dot[1]}h7` })]
+          : []),
         made("text", { class: `said ${side}`, ...place }, isBelow ? `${said} ↓` : said),
       );
     }

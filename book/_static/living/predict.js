@@ -6,11 +6,26 @@ Living.figure("predict", (data, box) => {
   const WIDE = 7.5; // pixels that a letter of a label takes
   const BESIDE = 8; // from a line's beginning to its label
   const SAMPLE = 22; // what a label at a line's end takes with a piece of its line
+  const DOT = 6.5; // a dot's radius with its line
   const AWAY = [-10, 20, -26, 36, -42, 52]; // from a line's end down to its label's baseline
   const drawing = box.querySelector(".living-drawing");
   const points = [...box.querySelectorAll('[data-scale="point"]')];
   const start = Number(points[0].value);
+  const measuring = box.querySelector('[data-control="measured"]');
   let scales; // of the last painting
+
+  // Each network has a curve of its own, and none is told before it is asked for. This runs before
+  // the figure itself hears of the change.
+  const chosen = () => box.querySelector('[data-control="network"]:checked')?.value;
+  const kept = {};
+  let last = chosen();
+  box.addEventListener("input", () => {
+    if (chosen() === last) return;
+    kept[last] = points.map(({ value }) => value);
+    last = chosen();
+    for (const [place, point] of points.entries()) point.value = kept[last]?.[place] ?? start;
+    measuring.checked = false;
+  });
 
   // Measured values and drawn ones in the axis's own terms: powers of ten, or percent.
   const onAxis = (value) => (isLog ? Math.log10(value) : value);
@@ -43,6 +58,19 @@ Living.figure("predict", (data, box) => {
     return `Your curve lies ${away} from the band on average, most at ${where}: ${most}.`;
   }
 
+  // Where the means of deep and shallow network lie farthest apart.
+  function apart({ words, middle, given }) {
+    if (!given) return "";
+    const gaps = middle.map((value, place) => value - given.middle[place]);
+    const sizes = gaps.map(Math.abs);
+    const most = sizes.indexOf(Math.max(...sizes));
+    const side = gaps[most] > 0 ? "above" : "below";
+    const size = fixed(1)(sizes[most]);
+    const deep = words.split(", ").at(-1);
+    const where = `in ${named(at[most])}: ${size} points ${side}`;
+    return ` ${deep} lie farthest from ${given.words} ${where}.`;
+  }
+
   function sentence(state) {
     const { words, low, high, ratio } = curveOf(state);
     const drawn = drawnOf(state);
@@ -58,9 +86,9 @@ Living.figure("predict", (data, box) => {
       ? `${words[0].toUpperCase()}${words.slice(1)}: the first gradient is ${found} times the last`
       : `Measured at ${place} (${words}): ${found}`;
     const untouched = points.every((point) => Number(point.value) === start);
-    if (untouched) return `${subject}. You have drawn nothing yet.`;
+    if (untouched) return `${subject}.${apart(curveOf(state))} You have drawn nothing yet.`;
     const you = ratio ? `${yours} times` : yours;
-    return `${subject}, you drew ${you}. ${compared(state)}`;
+    return `${subject}, you drew ${you}. ${compared(state)}${apart(curveOf(state))}`;
   }
 
   // The curves place by place, for those who do not see them: "epoch 1: 50 %; epoch 2: ...".
@@ -145,9 +173,13 @@ Living.figure("predict", (data, box) => {
     const across = one.left < other.right && other.left < one.right;
     return across && one.top < other.bottom && other.top < one.bottom;
   };
-  // Gives each label, { words, side, mark }, its `away`: where few lines run and its own end is
-  // near. They stand in the order of their ends, if it can be each nearest to its own.
+  // Gives each label, { words, side, mark }, its `away`: where few lines run, none of the reader's
+  // dots lies and its own end is near. They stand in the order of their ends, if it can be each
+  // nearest to its own.
   function placed(labels, curves, bottom, taken = []) {
+    const dots = curves[0].map(([x, y]) => {
+      return { left: x - DOT, right: x + DOT, top: y - DOT, bottom: y + DOT };
+    });
     const order = labels.toSorted((one, other) => one.mark[1] - other.mark[1]);
     let best = { cost: Infinity };
     function price(label, away, here) {
@@ -155,7 +187,8 @@ Living.figure("predict", (data, box) => {
       const off = ([, y]) => Math.abs((here.top + here.bottom) / 2 - y);
       const strays = order.some((one) => one !== label && off(one.mark) <= off(label.mark));
       const covers = taken.some((other) => meet(here, other));
-      return lines + Math.abs(away - 4) / 2 + 200 * strays + 200 * covers;
+      const dotted = dots.filter((dot) => meet(here, dot)).length;
+      return lines + Math.abs(away - 4) / 2 + 200 * strays + 200 * covers + 60 * dotted;
     }
     function extend(places, cost) {
       if (cost >= best.cost) return;

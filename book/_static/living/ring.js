@@ -2,6 +2,7 @@
 Living.figure("ring", () => {
   const { made } = Living;
   const EDGE = { left: 70, top: 28, bottom: 26 };
+  const WORD = 54; // pixels that "chunk 0" takes, with air
 
   const range = (length) => [...Array(length).keys()];
   const last = (n) => 2 * (n - 1); // steps
@@ -25,28 +26,37 @@ Living.figure("ring", () => {
     return has;
   }
 
-  const limits = ({ processes }) => ({ step: last(processes) + 1 });
+  const limits = ({ processes }) => ({ step: last(processes) + 1, followed: processes });
   const aims = ({ step }) => ({ step });
 
-  function sentence(n, step, has) {
+  // What one process sends, receives and holds.
+  function sentence(n, step, has, rank) {
     const share = `${Number((step / n).toFixed(3))} times its vector`; // all of 0.125
+    const holds = `holds ${has[rank].map(({ sum }) => sum).join(", ")}`;
     if (!step) {
       const own = `Process 0 has the vector 1 to ${n}, process 1 twice that, and so on`;
-      return `${own}. All want the sum.`;
+      return `${own}. All want the sum. Process ${rank} ${holds}.`;
     }
-    const [chunk] = sent(n, step);
-    const [given] = after(n, step - 1).map((row) => row[chunk].sum);
-    const now = has[1][chunk].sum;
+    const before = after(n, step - 1);
+    const chunks = sent(n, step);
+    const left = (rank + n - 1) % n;
+    const [gone, come] = [chunks[rank], chunks[left]];
     const phase = step < n ? "reduce-scatter" : "all-gather";
-    const old = now - given;
-    const what = step < n ? `which adds it to ${old}: ${now}` : "which keeps it";
+    const what = step < n ? `adds it to ${before[rank][come].sum}` : "keeps it";
     const end = step === last(n) ? " Every process has every sum." : "";
-    const told = `process 0 hands chunk ${chunk}, the number ${given}, to process 1, ${what}`;
-    return `Step ${step} of ${last(n)}, ${phase}: ${told}. Each has sent ${share}.${end}`;
+    const sends = `process ${rank} sends chunk ${gone}, the number ${before[rank][gone].sum}, to ` +
+      `process ${(rank + 1) % n}`;
+    const takes = `From process ${left} it receives chunk ${come}, the number ` +
+      `${before[left][come].sum}, ${what} and now ${holds}`;
+    const told = `Step ${step} of ${last(n)}, ${phase}: ${sends}. ${takes}`;
+    return `${told}. Each has sent ${share}.${end}`;
   }
 
+  // A finished chunk keeps a tick in its upper right corner.
+  const tick = (x, y) => made("path", { class: "tick", d: `M${x - 11} ${y + 7}l2.5 3l5 -6` });
+
   function paint({ state, now, width, height }) {
-    const { processes: n, step } = state;
+    const { processes: n, step, followed } = state;
     const has = after(n, step);
     const [wide, high] = [(width - EDGE.left) / n, (height - EDGE.top - EDGE.bottom) / n];
     const x = (chunk) => EDGE.left + wide * (chunk + 0.5);
@@ -55,12 +65,17 @@ Living.figure("ring", () => {
     // How far the chunks of this step have come, from the sender's row to the next.
     const way = Math.min(Math.max(now.step - step + 1, 0), 1);
 
+    // Where the columns have no room for the word, it stands once, before the numbers.
+    const isNarrow = wide < WORD;
     const head = range(n).map((chunk) => {
-      const name = n > 5 ? chunk : `chunk ${chunk}`;
-      return made("text", { class: "middle", x: x(chunk), y: 16 }, name);
+      const name = isNarrow ? chunk : `chunk ${chunk}`;
+      return made("text", { class: "middle head", x: x(chunk), y: 16 }, name);
     });
+    if (isNarrow) head.unshift(made("text", { class: "head", x: 0, y: 16 }, "chunk"));
     const rows = range(n).flatMap((rank) => [
-      made("text", { x: 0, y: y(rank) + 4 }, `process ${rank}`),
+      made("text", {
+        class: rank === followed ? "strong" : null, x: 0, y: y(rank) + 4,
+      }, `process ${rank}`),
       ...has[rank].map(({ sum, from }, chunk) => {
         const isNew = moved[(rank + n - 1) % n] === chunk;
         const look = `${from === n ? "whole" : ""} ${isNew ? "new" : ""}`;
@@ -76,6 +91,7 @@ Living.figure("ring", () => {
             class: `middle held ${from === n ? "strong" : ""}`, x: x(chunk), y: y(rank) + 4,
             "data-place": `${rank} ${chunk}`,
           }, sum),
+          ...(from === n ? [tick(frame.x + wide - 4, frame.y)] : []),
         );
       }),
     ]);
@@ -101,9 +117,12 @@ Living.figure("ring", () => {
       ...dots,
       made("text", { x: 0, y: height - 4 }, `${foot}step ${step} of ${last(n)}`),
     ];
-    const said = sentence(n, step, has);
+    const said = sentence(n, step, has, followed);
     const held = has.map((row, rank) => `process ${rank}: ${row.map(({ sum }) => sum).join(", ")}`);
-    const alt = `${n} processes after ${step} of ${last(n)} steps: ${held.join("; ")}. ${said}`;
+    const whole = has[0].filter(({ from }) => from === n).length; // the same in each
+    const finished = `Finished in each: ${whole} of ${n}`;
+    const when = `${n} processes after ${step} of ${last(n)} steps`;
+    const alt = `${when}: ${held.join("; ")}. ${finished}. ${said}`;
     return { shapes, alt, said };
   }
 

@@ -5,6 +5,10 @@ Living.figure("variants", ({ networks, base, axes }, box) => {
   const NAMES = Object.keys(networks);
   const PARTS = ["middle", "low", "high"];
   const WIDE = [6.9, 8.2]; // pixels that a letter takes, and one of the chosen network's name
+  const FAR = [11, 15, 22, 30, 40, 52, 66, 82, 100, 120, 142]; // from a dot to its name
+  const TURNS = [...Array(16).keys()].map((turn) => (turn * Math.PI) / 8);
+  const STEPS = [...Array(25).keys()].map((step) => step / 24);
+  const NARROW = 600; // pixels; a wider drawing names every dot
   const menu = box.querySelector('[data-control="network"]');
 
   const counted = (value) => (value < 1e6 ? `${value / 1e3}k` : `${value / 1e6} M`);
@@ -53,37 +57,91 @@ Living.figure("variants", ({ networks, base, axes }, box) => {
     ];
   }
 
-  // Beside each dot its name, where it covers no other name and no dot; the chosen one's always.
-  function labels(state, at, width) {
+  // The networks that no other one beats: none is as good in both quantities and better in one.
+  function front(up, across) {
+    const of = (name) => [up, across].map((quantity) => networks[name][quantity][0]);
+    const beats = (one, other) => {
+      return one.every((value, axis) => value <= other[axis]) && String(one) !== String(other);
+    };
+    return NAMES.filter((name) => !NAMES.some((other) => beats(of(other), of(name))));
+  }
+  function joined(names, at) {
+    const along = names.map((name) => at[name]).toSorted(([a], [b]) => a - b);
+    return made("path", { class: "front", d: `M${along.map(String).join("L")}` });
+  }
+
+  // Where both errors are equal, if they are the axes.
+  const isError = (quantity) => quantity === "test" || quantity === "training";
+  function diagonal({ up, across }, x, y) {
+    if (up === across || !isError(up) || !isError(across)) return [];
+    const [lows, highs] = [0, 1].map((end) => [up, across].map((one) => axes[one].ends[end]));
+    const spots = [Math.max(...lows), Math.min(...highs)].map((exponent) => {
+      return [x(share(across, 10 ** exponent)), y(share(up, 10 ** exponent))];
+    });
+    const [right, top] = spots[1];
+    return [
+      made("path", { class: "grid diagonal", d: `M${spots.map(String).join("L")}` }),
+      made("text", { class: "end", x: right - 14, y: top + 9 }, "equal"),
+    ];
+  }
+
+  // Beside each dot its name, near it where there is room, else farther away with a line to it. It
+  // covers no other name and no dot. A narrow drawing names what has room nearby, and in any case
+  // the chosen network, the usual one and the front.
+  function labels(state, at, names, width, height) {
     const dots = NAMES.map((name) => at[name]);
-    const taken = dots.map(([x, y]) => [x - 6, y - 6, x + 6, y + 6]);
-    const first = [state.network, base];
+    const taken = dots.map(([x, y]) => [x - 8, y - 8, x + 8, y + 8]);
+    const bounds = [EDGE.left + 2, EDGE.top - 12, width - 2, height - EDGE.bottom + 2];
+    const first = [...new Set([state.network, base, ...names])];
     const order = [...new Set([...first, ...NAMES])];
+    const wires = []; // the lines from names to dots
     const isFree = ([left, top, right, bottom], [a, b, c, d]) => {
       return right < a || left > c || bottom < b || top > d;
     };
-    return order.flatMap((name) => {
-      const [x, y] = at[name];
-      const wide = WIDE[Number(name === state.network)] * name.length;
-      const right = [x + 9, y + 4, ""];
-      const left = [x - 9, y + 4, "end"];
-      const others = [-10, 19].flatMap((off) => {
-        return [[x, y + off, "middle"], [x - 7, y + off, "end"], [x + 7, y + off, ""]];
+    const isInside = ([left, top, right, bottom]) => {
+      return left > bounds[0] && top > bounds[1] && right < bounds[2] && bottom < bounds[3];
+    };
+    // Whether a line's points lie in a room.
+    const enters = ([[fromX, fromY], [toX, toY]], [left, top, right, bottom]) => {
+      return STEPS.some((part) => {
+        const [x, y] = [fromX + (toX - fromX) * part, fromY + (toY - fromY) * part];
+        return x > left && x < right && y > top && y < bottom;
       });
-      const boxes = [right, left, ...others].map(([textX, textY, anchor]) => {
-        const start = textX - { "": 0, middle: wide / 2, end: wide }[anchor];
-        return [[start, textY - 11, start + wide, textY + 3], [textX, textY, anchor]];
+    };
+    function spots([x, y], wide, far) {
+      return far.flatMap((away) => TURNS.map((turn) => {
+        const [textX, textY] = [x + away * Math.cos(turn), y + 4 + away * Math.sin(turn)];
+        const side = Math.abs(Math.cos(turn)) < 0.2 ? "middle" : Math.cos(turn) < 0 ? "end" : "";
+        const start = textX - { "": 0, middle: wide / 2, end: wide }[side];
+        const room = [start - 1, textY - 12, start + wide + 1, textY + 4];
+        return { room, textX, textY, side, away, wire: [[x, y], [textX, textY - 4]] };
+      }));
+    }
+    const texts = order.flatMap((name) => {
+      const isChosen = name === state.network;
+      const wide = WIDE[Number(isChosen)] * name.length;
+      const isFar = width > NARROW || first.includes(name);
+      const free = spots(at[name], wide, isFar ? FAR : FAR.slice(0, 2)).filter(({ room }) => {
+        return isInside(room) && taken.every((one) => isFree(room, one));
       });
-      const inside = boxes.filter(([[start, , end]]) => start > EDGE.left && end < width);
-      const own = taken[NAMES.indexOf(name)];
-      const place = inside.find(([room]) => taken.every((one) => one === own || isFree(room, one)));
-      const chosen = place ?? (name === state.network ? (inside[0] ?? boxes[0]) : null);
-      if (!chosen) return [];
-      taken.push(chosen[0]);
-      const [textX, textY, anchor] = chosen[1];
-      const look = name === state.network ? "said" : "";
-      return made("text", { class: `name ${look} ${anchor}`, x: textX, y: textY }, name);
+      const price = ({ room, away, wire }) => {
+        const isLong = away > FAR[1];
+        const others = isLong ? taken.filter((one) => enters(wire, one)).length - 1 : 0;
+        return away + 400 * (others + wires.filter((one) => enters(one, room)).length);
+      };
+      const [best] = free.toSorted((one, other) => price(one) - price(other));
+      if (!best) return [];
+      const { room, textX, textY, side, away, wire } = best;
+      taken.push(room);
+      const look = isChosen ? "said" : "";
+      const text = made("text", { class: `name ${look} ${side}`, x: textX, y: textY }, name);
+      if (away > FAR[1]) wires.push(wire);
+      return text;
     });
+    const leaders = wires.map((ends) => {
+      return made("path", { class: "leader", d: `M${ends.map(String).join("L")}` });
+    });
+    return { leaders, texts };
   }
 
   const written = (name, quantity) => {
@@ -129,11 +187,15 @@ Living.figure("variants", ({ networks, base, axes }, box) => {
     });
     const ends = Object.fromEntries(NAMES.map((name) => [name, at(name, "middle")]));
     const said = sentence(state);
-    const shapes = [
-      ...frame(state, x, y, width, height), ...ranges, ...dots, ...labels(state, ends, width),
-    ];
     const { up, across } = state;
-    const alt = `${axes[up].words} by ${axes[across].words}, of ${NAMES.length} networks. ${said}`;
+    const names = front(up, across);
+    const { leaders, texts } = labels(state, ends, names, width, height);
+    const shapes = [
+      ...frame(state, x, y, width, height), ...diagonal(state, x, y), joined(names, ends),
+      ...ranges, ...leaders, ...dots, ...texts,
+    ];
+    const alt = `${axes[up].words} by ${axes[across].words}, of ${NAMES.length} networks. ` +
+      `No other one beats: ${names.join(", ")}. ${said}`;
     return { shapes, alt, said };
   }
 

@@ -17,6 +17,7 @@ NETWORKS = {
 PARTS = ("stem", "stage 1", "stage 2", "stage 3", "stage 4", "head")
 WIDTHS = {"basic": (64, 128, 256, 512), "bottleneck": (256, 512, 1024, 2048)}
 SIZES = list(range(1, 513))
+USUAL = (32, 64, 96, 112, 128, 224, 256, 384, 512)  # where Page Up, Page Down and a drag halt
 CLASSES = 1000
 MOST_BLOCKS, MOST_LAYERS = 36, 4
 IMAGE = 224  # pixels, of the table
@@ -69,6 +70,8 @@ def panel():
             for what in ("parameters", "multiply-adds")
         )
         rows += f'<tr><th scope="row" data-slot="{level} name"></th>{slots}</tr>'
+    slots = (f'<td data-slot="ratio {what}"></td>' for what in ("parameters", "multiply-adds"))
+    rows += f'<tr><th scope="row">at {IMAGE} px = 1</th>{"".join(slots)}</tr>'
     return (
         '<table class="table spans"><caption>What is open, and its share of the network</caption>'
         f"<thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table>"
@@ -89,13 +92,14 @@ def numbered(name, label, most, start):
 
 def figure(root):
     measures = {"parameters": "parameters", "work": "multiply-adds"}
+    texts = list(map(str, SIZES))
     ways = {"both": "both ways", "shortcut": "shortcut", "branch": "branch"}
     return Figure(
         title="Open a part, a block, a layer",
         controls=[
             Choice("depth", "ResNet", {depth: depth for depth in NETWORKS}, "18"),
             Choice("measure", "widths show", measures, "parameters"),
-            Slider("size", "image, pixels", SIZES, IMAGE, list(map(str, SIZES))),
+            Slider("size", "image, pixels", SIZES, IMAGE, texts, stops=USUAL, marked=True),
             Choice("part", "part", {part: part for part in PARTS}, "stage 4"),
             numbered("block", "block", MOST_BLOCKS, 1),
             numbered("layer", "layer", MOST_LAYERS, 1),
@@ -103,7 +107,13 @@ def figure(root):
         ],
         table=table(),
         high=412,
-        data={"networks": NETWORKS, "parts": PARTS, "widths": WIDTHS, "classes": CLASSES},
+        data={
+            "networks": NETWORKS,
+            "parts": PARTS,
+            "widths": WIDTHS,
+            "classes": CLASSES,
+            "image": IMAGE,
+        },
         panel=panel(),
         takes_place=False,
     )

@@ -8,16 +8,19 @@ import math
 
 from book_ext.living.parts import Figure, Slider, Switch, Table, number, power
 
-WEIGHTS = [round(step / 20, 2) for step in range(-40, 21)]
+WEIGHTS = [step / 100 for step in range(-220, 121)]
+TENTHS = tuple(WEIGHTS[::10])
 DEEPEST = 60  # as many layers as chapter 02 takes
 LAYERS = list(range(1, DEEPEST + 1))
 START = 0.5
-# The axis, in powers of ten: 2^60 lies on it, and what is smaller than its end is told in words.
-LOWEST, HIGHEST, TICKS = -24, 20, (-20, -10, 0, 10, 20)
+# The axis, in powers of ten: 2.2^60 lies on it, and what is smaller than its end is told in words.
+LOWEST, HIGHEST, TICKS = -24, 21, (-20, -10, 0, 10, 20)
+NEAR = 1  # a power of ten away: the marked band, in which a gradient keeps its size more or less
+BAND = "a tenth to ten times"
 ALT = "The size of a derivative by the number of layers, on a logarithmic axis."
 TABLE = (0.5, 0.1, 0.0, -0.1, -0.5, -0.9, -1.0)
 WIDE, HIGH = 640, 260
-LEFT, RIGHT, TOP, BOTTOM = 46, 14, 24, 26
+LEFT, RIGHT, TOP, BOTTOM = 46, 14, 40, 26
 
 
 def factor(weight):
@@ -44,7 +47,13 @@ def still():
     def y(exponent):
         return TOP + (HIGH - TOP - BOTTOM) * (HIGHEST - exponent) / (HIGHEST - LOWEST)
 
-    parts = []
+    wide, high = WIDE - LEFT - RIGHT, y(-NEAR) - y(NEAR)
+    band = f'x="{LEFT}" y="{y(NEAR):.1f}" width="{wide}" height="{high:.1f}"'
+    parts = [
+        f'<rect class="near" {band}/>',
+        f'<rect class="near" x="{LEFT}" y="3" width="18" height="11"/>',
+        f'<text x="{LEFT + 24}" y="12">{BAND}</text>',
+    ]
     for tick in TICKS:
         name = f"10{power(tick)}" if tick else "1"
         parts.append(f'<path class="grid" d="M{LEFT} {y(tick):.1f}H{WIDE - RIGHT}"/>')
@@ -70,7 +79,14 @@ def figure(root):
     return Figure(
         title="Move w and n, and switch the shortcut off",
         controls=[
-            Slider("weight", "w, each layer’s weight", WEIGHTS, START, list(map(number, WEIGHTS))),
+            Slider(
+                "weight",
+                "w, each layer’s weight",
+                WEIGHTS,
+                START,
+                list(map(number, WEIGHTS)),
+                stops=TENTHS,
+            ),
             Slider("depth", "n, layers", LAYERS, DEEPEST, list(map(str, LAYERS))),
             Switch("shortcut", "shortcut", True),
         ],
@@ -82,6 +98,8 @@ def figure(root):
             "lowest": LOWEST,
             "highest": HIGHEST,
             "ticks": TICKS,
+            "near": NEAR,
+            "band": BAND,
         },
         still=still(),
     )

@@ -12,13 +12,19 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 @dataclass(frozen=True)
 class Slider:
-    """One of several values: the script gets a value, the reader sees its text."""
+    """One of several values: the script gets a value, the reader sees its text.
+
+    stops: the values at which Page Up and Page Down halt.
+    marked: whether they also stand as marks at the slider, where a drag comes to rest.
+    """
 
     name: str
     label: str
     values: list
     start: float
     texts: list[str]
+    stops: tuple = ()
+    marked: bool = False
 
     @property
     def words(self):
@@ -27,12 +33,18 @@ class Slider:
 
     def html(self, ident):
         place = self.values.index(self.start)
+        stops = [self.values.index(value) for value in self.stops]
+        marks = "".join(f'<option value="{stop}"></option>' for stop in stops)
+        extra = f'data-stops="{" ".join(map(str, stops))}" ' * bool(stops)
+        extra += f'list="{ident}-marks" ' * self.marked
         return (
             f'<label for="{ident}">{escape(self.label)}</label>'
             f'<input type="range" id="{ident}" data-control="{self.name}" autocomplete="off" '
-            f'min="0" max="{len(self.values) - 1}" value="{place}" '
+            f'{extra}min="0" max="{len(self.values) - 1}" value="{place}" '
             f'aria-valuetext="{escape(self.texts[place])}">'
             f'<span class="living-value" aria-hidden="true">{escape(self.texts[place])}</span>'
+            + f'<datalist id="{ident}-marks">{marks}</datalist>'
+            * self.marked
         )
 
 

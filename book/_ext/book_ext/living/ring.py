@@ -49,11 +49,13 @@ def table():
 
 def figure(root):
     steps = list(range(2 * (PROCESSES[-1] - 1) + 1))
+    ranks = list(range(PROCESSES[-1]))
     return Figure(
-        title="Choose how many processes, and go through the steps",
+        title="Choose how many processes, go through the steps, and follow one process",
         controls=[
             Slider("processes", "processes", PROCESSES, START, list(map(str, PROCESSES))),
             Slider("step", "step", steps, 0, list(map(str, steps))),
+            Slider("followed", "follow process", ranks, 0, list(map(str, ranks))),
         ],
         table=table(),
         high=360,

@@ -76,7 +76,7 @@ def figure(root):
     options = {quantity: words for quantity, (words, *_) in QUANTITIES.items()}
     return Figure(
         title="Choose two axes, and a network by its name or its dot; lines show the range of six "
-        "seeds, or the quartiles of time",
+        "seeds, or the quartiles of time. Joined are the networks that no other beats",
         controls=[
             Menu("up", "upward", options, "test"),
             Menu("across", "across", options, "time"),
