@@ -130,6 +130,13 @@ def in_zip(content: bytes, dice: Random) -> bytes:
     return made.getvalue()
 
 
+def _unpacked(data: bytes) -> bytes:
+    try:
+        return zlib.decompress(data)
+    except zlib.error:  # damaged by an earlier change
+        return b""
+
+
 def in_png(content: bytes, dice: Random) -> bytes:
     """One chunk of a PNG, its checksum made to fit; or its place, or it comes twice."""
     chunks, place = [], 8
@@ -141,8 +148,8 @@ def in_png(content: bytes, dice: Random) -> bytes:
     kind, data = chunks[number]
     if dice.random() < 0.2:
         chunks.insert(dice.randrange(len(chunks)), chunks.pop(number))
-    elif kind == b"IDAT" and dice.random() < 0.5:
-        chunks[number] = kind, zlib.compress(in_bytes(zlib.decompress(data), dice))
+    elif kind == b"IDAT" and dice.random() < 0.5 and (pixels := _unpacked(data)):
+        chunks[number] = kind, zlib.compress(in_bytes(pixels, dice))
     else:
         chunks[number] = kind, in_bytes(data, dice)
     parts = [content[:8]]

@@ -15,6 +15,7 @@ FRESH = 5  # of each loader
 FOUND = {
     "safetensors": (11, 28, 30, 135),
     "pickle": (53,),
+    "folder": (1796101390,),  # an error of the fuzzer itself
     "cache": (57, 78, 90, 129, 133, 134, 257, 313, 352, 453),
     "checkpoint": (3, 94),
     "run": (73, 240),
