@@ -184,7 +184,7 @@ def test_given_line_is_the_shallow_networks(html, open_page):
         (line,) = (c for kind, c in shown["paths"] if kind == f"line thin {network}")
         middle = map(statistics.mean, zip(course(name, 0), course(name, 1), strict=True))
         assert heights(line) == pytest.approx([height("epochs", v) for v in middle], abs=0.01)
-        assert "Given is the thin line, 20 layers" in shown["said"]
+        assert "Given is the dashed line, 20 layers" in shown["said"]
 
 
 @pytest.mark.parametrize("question", PAGES)

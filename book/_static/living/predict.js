@@ -76,7 +76,7 @@ Living.figure("predict", (data, box) => {
     const drawn = drawnOf(state);
     if (!state.measured) {
       const { given } = curveOf(state);
-      const told = given ? ` Given is the thin line, ${given.words}.` : "";
+      const told = given ? ` Given is the dashed line, ${given.words}.` : "";
       return `Draw the whole curve, then let the measured one appear.${told}`;
     }
     const place = named(places.at(-1));
