@@ -135,6 +135,8 @@ def _read(path: Path) -> dict:
         raise ValueError("its checksum is wrong")
     if content["step"] != _step(path):
         raise ValueError(f"it is the checkpoint of step {content['step']}")
+    if content["state"] is None:  # as `load` says that there is no checkpoint
+        raise ValueError("it holds no state")
     blob = path.with_suffix(".safetensors").read_bytes()
     if _digest(blob) != content["tensors"]:
         raise ValueError(f"the checksum of {path.stem}.safetensors is wrong")

@@ -17,7 +17,7 @@ FOUND = {
     "pickle": (53,),
     "folder": (1796101390,),  # an error of the fuzzer itself
     "cache": (57, 78, 90, 129, 133, 134, 257, 313, 352, 453),
-    "checkpoint": (3, 94),
+    "checkpoint": (3, 94, 1796132696),
     "run": (73, 240),
     "record": (70, 112, 724, 1259),
     "repository": (7, 16, 20, 31, 83, 114),
