@@ -2,14 +2,15 @@
 
 Each network learns 300 of scikit-learn's 8 × 8 digits for 15 epochs, in batches of 50, by SGD with
 momentum; fewer or more with the options. See bench/few_digits.py for the split and the recipe,
-bench/variant_networks.py for the networks. Row by row:
+bench/variant_networks.py for the networks. --data cifar10 puts photographs in the digits' place:
+bench/part_of_cifar10.py. Row by row:
 
-  choosing       errors on held-out digits by learning rate, with seeds that count nowhere else: at
-                 three rates, then at lower or higher ones, until the best has a worse neighbour on
-                 both sides, or the list ends
+  choosing       errors on held-out pictures by learning rate, with seeds that count nowhere else:
+                 at three rates, then at lower or higher ones, until the best has a worse neighbour
+                 on both sides, or the list ends
   rate           the one with the lowest mean
   errors         test error in percent after the last epoch, seed by seed; with a seed all networks
-                 learn the same digits, in the same order
+                 learn the same pictures, in the same order
   training       the training error of the last epoch
   parameters, multiply_adds    of the network, for one picture
 
@@ -21,10 +22,11 @@ errors, milliseconds of a training step: all networks take turns.
 import argparse
 import sys
 from statistics import fmean
+from types import ModuleType
 
 import torch
 import torch.nn.functional as F
-from bench import case_by_case, few_digits, measure, record
+from bench import case_by_case, few_digits, measure, part_of_cifar10, record
 from bench.numbers import ratio_spread, significant
 from bench.options import at_least, json_file
 from bench.variant_networks import NETWORKS
@@ -33,8 +35,10 @@ from torch import nn
 from resnet_lib import probes
 
 SEED = 0
+MOMENTUM = 0.9
 CHOOSING = range(1000, 1003)  # seeds that choose the learning rate
 RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+TASKS = {"digits": few_digits, "cifar10": part_of_cifar10}
 FIRST = 4  # the rate that is tried first, with its neighbours
 
 
@@ -57,14 +61,15 @@ def main(words: list[str] | None = None) -> int:
 
 def errors(case: dict, options: argparse.Namespace) -> dict:
     """Choose the rate, then train with it and test, seed by seed."""
-    choosing = try_rates(case, options)
+    task, choosing = TASKS[options.data], try_rates(case, options)
     rate = min(choosing, key=lambda one: fmean(choosing[one]))
     tested, learned = [], []
     for seed in range(options.seeds):
         model, last = trained(case, rate, seed, options)
-        tested.append(few_digits.test_error(model))
+        tested.append(task.test_error(model))
         learned.append(last)
-    model, picture = new(case, SEED), torch.zeros(1, 1, 8, 8)
+    model = new(case, SEED, task)
+    picture = torch.zeros(1, task.IN_CHANNELS, task.SIZE, task.SIZE)
     return {
         "parameters": sum(p.numel() for p in model.parameters()),
         "multiply_adds": sum(row.multiply_adds for row in probes.layer_costs(model, picture)),
@@ -82,7 +87,7 @@ def try_rates(case: dict, options: argparse.Namespace) -> dict[float, list[float
     while missing := [r for r in RATES[max(0, best - 1) : best + 2] if r not in found]:
         for rate in missing:
             found[rate] = [
-                few_digits.held_out_error(
+                TASKS[options.data].held_out_error(
                     trained(case, rate, seed, options)[0], seed, options.pictures
                 )
                 for seed in CHOOSING[: options.choosing_seeds]
@@ -91,28 +96,31 @@ def try_rates(case: dict, options: argparse.Namespace) -> dict[float, list[float
     return found
 
 
-def new(case: dict, seed: int) -> nn.Module:
+def new(case: dict, seed: int, task: ModuleType) -> nn.Module:
     """The network at its start."""
     torch.manual_seed(seed)
-    return NETWORKS[case["network"]](case["n"])
+    return NETWORKS[case["network"]](case["n"], task.IN_CHANNELS)
 
 
 def trained(
     case: dict, rate: float, seed: int, options: argparse.Namespace
 ) -> tuple[nn.Module, float]:
     """The network after its training, and the training error of the last epoch."""
-    model = new(case, seed)
-    course = list(few_digits.training(model, rate, options.epochs, seed, options.pictures))
-    return model, course[-1] if course else few_digits.GUESSING
+    task = TASKS[options.data]
+    model = new(case, seed, task)
+    course = list(task.training(model, rate, options.epochs, seed, options.pictures))
+    return model, course[-1] if course else task.GUESSING
 
 
 def times(case: dict, options: argparse.Namespace) -> dict:
     """Milliseconds of a training step of each network, and its ratio to the base's."""
     measure.keep_freed_memory()
-    images, labels = torch.randn(few_digits.BATCH, 1, 8, 8), torch.arange(few_digits.BATCH) % 10
+    task = TASKS[options.data]
+    images = torch.randn(task.BATCH, task.IN_CHANNELS, task.SIZE, task.SIZE)
+    labels = torch.arange(task.BATCH) % 10
 
     def step_of(model: nn.Module):
-        optimizer = torch.optim.SGD(model.parameters(), 0.01, few_digits.MOMENTUM)
+        optimizer = torch.optim.SGD(model.parameters(), 0.01, MOMENTUM)
 
         def step() -> None:
             optimizer.zero_grad()
@@ -122,7 +130,7 @@ def times(case: dict, options: argparse.Namespace) -> dict:
         return step
 
     names = ["residual", *(name for name in options.networks if name != "residual")]
-    steps = {name: step_of(new({"network": name, "n": case["n"]}, SEED)) for name in names}
+    steps = {name: step_of(new({"network": name, "n": case["n"]}, SEED, task)) for name in names}
     measure.alternate(steps, 3, "cpu")
     found = measure.alternate(steps, options.turns, "cpu")
     base = found["residual"]
@@ -141,12 +149,13 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--what", choices=("errors", "time"), default="errors", help="what to measure (errors)")
+    add("--data", choices=TASKS, default="digits", help="pictures (digits)")
     add("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS), metavar="NAME",
         help=f"networks (all: {', '.join(NETWORKS)})")  # fmt: skip
     add("--blocks", nargs="+", type=at_least(1), default=[2], metavar="N",
         help="blocks in each of three stages (2, which is 14 layers)")  # fmt: skip
     add("--pictures", type=at_least(few_digits.BATCH), default=300, metavar="N",
-        help="digits to learn from (300)")  # fmt: skip
+        help="pictures to learn from (300)")  # fmt: skip
     add("--epochs", type=at_least(1), default=15, metavar="N", help="epochs (15)")
     add("--seeds", type=at_least(1), default=6, metavar="N", help="seeds that are tested (6)")
     add("--choosing-seeds", type=at_least(1), default=2, metavar="N",

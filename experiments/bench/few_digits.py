@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from resnet_lib import data, train
 
+IN_CHANNELS, SIZE = 1, 8
 BATCH, TEST_BATCH = 50, 512
 GUESSING = 90.0  # percent wrong
 DECAY, MOMENTUM = 1e-4, 0.9

@@ -7,10 +7,10 @@ import optuna
 import pytest
 import torch
 import variants
-from bench import few_digits, record
+from bench import few_digits, part_of_cifar10, record
 from bench.variant_networks import NETWORKS
 
-from resnet_lib import nets
+from resnet_lib import data, nets
 
 QUICK = ["--epochs", "1", "--seeds", "2", "--pictures", "50"]
 
@@ -44,7 +44,7 @@ def test_times_are_ratios_to_the_base(tmp_path):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_runs_and_is_as_deep_as_it_says(name):
     torch.manual_seed(0)
-    model = NETWORKS[name](2)
+    model = NETWORKS[name](2, 1)
     blocks = [len(stage) for n, stage in model.named_children() if n.startswith("layer")]
     assert blocks == [2, 2, 2]
     assert model(torch.randn(2, 1, 8, 8)).shape == (2, 10)
@@ -52,9 +52,9 @@ def test_every_network_runs_and_is_as_deep_as_it_says(name):
 
 def test_the_base_is_the_books_cifar_network():
     states = []
-    for make in (NETWORKS["residual"], lambda n: nets.CifarResNet(6 * n + 2, in_channels=1)):
+    for make in (NETWORKS["residual"], lambda n, c: nets.CifarResNet(6 * n + 2, in_channels=c)):
         torch.manual_seed(0)
-        states.append(make(2).state_dict())
+        states.append(make(2, 1).state_dict())
     assert states[0].keys() == states[1].keys()
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
@@ -78,7 +78,7 @@ def test_training_follows_the_cosine_and_stops_where_the_loss_explodes(monkeypat
 
     monkeypatch.setattr(torch.optim.SGD, "step", noted)
     torch.manual_seed(0)
-    model = NETWORKS["residual"](1)
+    model = NETWORKS["residual"](1, 1)
     errors = list(few_digits.training(model, 0.1, 2, 0, 100))
     assert len(errors) == 2
     assert rates == pytest.approx([0.1, 0.1 * (1 + 0.5**0.5) / 2, 0.05, 0.1 * (1 - 0.5**0.5) / 2])
@@ -88,13 +88,40 @@ def test_training_follows_the_cosine_and_stops_where_the_loss_explodes(monkeypat
     assert few_digits.held_out_error(model, 0, 100) == few_digits.test_error(model) == 90
 
 
+def test_with_cifar10_each_network_learns_photographs(tmp_path, monkeypatch):
+    dice = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (600, 3, 32, 32), generator=dice, dtype=torch.uint8)
+    labels = torch.arange(600) % 10
+    images[:] = images // 4 + 19 * labels.byte().view(-1, 1, 1, 1)  # the brightness tells the class
+    toy = data.ImageData(
+        *(images[:500], labels[:500], images[500:], labels[500:]),
+        classes=tuple("abcdefghij"), mean=(0.5,) * 3, std=(0.25,) * 3,
+    )  # fmt: skip
+    part_of_cifar10.photographs.cache_clear()
+    monkeypatch.setattr(part_of_cifar10.data, "cifar10", lambda **_: toy)
+    monkeypatch.setattr(variants, "RATES", (0.03, 0.1))
+    monkeypatch.setattr(variants, "FIRST", 1)
+    out = tmp_path / "photographs.json"
+    words = ["--data", "cifar10", "--pictures", "400", "--epochs", "3", "--seeds", "1"]
+    words += ["--networks", "resnet-d", "--blocks", "1", "--choosing-seeds", "1"]
+    assert variants.main([*words, "--out", str(out)]) == 0
+    (row,) = record.load(out)["results"]
+    assert set(row["choosing"]) == {"0.03", "0.1"}
+    assert row["errors"][0] < 80
+    assert row["training"][0] < 80
+    assert row["multiply_adds"] > 9_000_000
+    learned, held_out = part_of_cifar10.parts(1, 400)
+    assert sorted([*learned.tolist(), *held_out.tolist()]) == list(range(500))
+    part_of_cifar10.photographs.cache_clear()
+
+
 def test_the_rate_is_sought_until_its_neighbours_are_worse(monkeypatch):
     errors = dict(zip(variants.RATES, (9.0, 5.0, 2.0, 3.0, 4.0, 6.0, 8.0), strict=True))
     monkeypatch.setattr(variants, "trained", lambda case, rate, seed, options: (rate, 0.0))
     monkeypatch.setattr(
         variants.few_digits, "held_out_error", lambda rate, seed, pictures: errors[rate]
     )
-    options = argparse.Namespace(choosing_seeds=3, pictures=300)
+    options = argparse.Namespace(choosing_seeds=3, pictures=300, data="digits")
     found = variants.try_rates({}, options)
     assert sorted(found) == [0.003, 0.01, 0.03, 0.1, 0.3]
     assert found[0.01] == [2.0] * 3
