@@ -6,7 +6,8 @@ momentum 0.9 and weight decay 0.0001, in batches of 128, at a rate that falls al
 trained for as few updates as it takes to end with about the training loss of plain56.
 
 --data cifar10: the library's trained networks, one seed each, on CIFAR-10 from the folder in
-RESNET_LIB_DATA. There is no plain one of 56 layers among them.
+RESNET_LIB_DATA. There is no plain one of 56 layers among them. With --runs, those that
+`degradation.py` left in that folder with its short schedule, four with each seed.
 
 Losses are means over the first --images training images, in batches of --batch. Batch norm
 normalises by each batch's own statistics, at each point anew, but for `slices_running`.
@@ -31,6 +32,7 @@ A killed run goes on with the same command: each finished network is kept beside
 import argparse
 import sys
 from functools import cache, partial
+from pathlib import Path
 
 import torch
 from bench import case_by_case, record
@@ -48,19 +50,22 @@ from bench.options import at_least, json_file, positive
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
-from resnet_lib import data, landscape, train, weights
+from resnet_lib import data, landscape, nets, train, weights
 
 NETWORKS = {
     "digits": ("plain20", "resnet20", "plain56", "resnet56", "resnet56-matched"),
     "cifar10": ("plain20", "resnet20", "resnet56"),
 }
+LIBRARY = "library"
+OF_RUNS = ("plain20", "resnet20", "plain56", "resnet56")
 EVERY = (*NETWORKS["digits"], "resnet20-matched")
 
 
 def main(words: list[str] | None = None) -> int:
     """Run the experiment; return the exit status."""
     options = parse(words)
-    names = options.networks or NETWORKS[options.data]
+    usual = NETWORKS[options.data] if options.runs == LIBRARY else OF_RUNS
+    names = options.networks or usual
     return case_by_case.carry_out(
         "landscape",
         options,
@@ -104,6 +109,8 @@ def trained(
     network: str, seed: int, options: argparse.Namespace
 ) -> tuple[nn.Module, int, dict | None]:
     """The network, how many updates it had, and its way."""
+    if options.runs != LIBRARY:
+        return degraded(network, seed, options), 0, None
     if options.data == "cifar10":
         return getattr(weights, network)("cifar10"), 0, None
     if network.endswith("-matched"):
@@ -114,6 +121,14 @@ def trained(
     updates = options.epochs * -(-len(data.digits().train_images) // BATCH)
     model, way = learned(network, seed, updates, options.rate)
     return model, updates, trajectory(way)
+
+
+def degraded(network: str, seed: int, options: argparse.Namespace) -> nn.Module:
+    """The network that `degradation.py` trained."""
+    model = nets.CifarResNet(int(network[-2:]), residual=network.startswith("resnet"))
+    folder = Path(options.runs) / f"degradation-short-{network}-{seed}"
+    weights.load_weights(model, weights.read_weights(folder / "model.safetensors"))
+    return model
 
 
 @cache
@@ -195,6 +210,8 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     add("--data", choices=sorted(NETWORKS), default="digits", help="data set (digits)")
     add("--networks", nargs="*", choices=EVERY, default=[], metavar="NET",
         help="networks (those of the data set, but for resnet20-matched)")  # fmt: skip
+    add("--runs", default=LIBRARY, metavar="FOLDER",
+        help=f"for cifar10, networks of degradation.py ({LIBRARY}: its own ones)")  # fmt: skip
     add("--epochs", type=at_least(1), default=40, metavar="N", help="of the training (40)")
     add("--rate", type=positive, default=0.03, metavar="R", help="highest rate (0.03)")
     add("--seed", type=at_least(0), default=0, metavar="N", help="of weights and batches (0)")
@@ -211,6 +228,8 @@ def parse(words: list[str] | None) -> argparse.Namespace:
         metavar="FILE.json", help="the record (results/landscape.json)")  # fmt: skip
     options = parser.parse_args(words)
     options.seeds = options.seeds or [options.seed]
+    if options.runs != LIBRARY and options.data != "cifar10":
+        parser.error("argument --runs: is for --data cifar10")
     return options
 
 

@@ -8,6 +8,8 @@ import torch
 from bench import landscape_networks, record
 from toy_cifar import toy_cifar
 
+from resnet_lib import nets, weights
+
 QUICK = ["--images", "32", "--points", "3", "--plane-points", "3", "--directions", "2"]
 QUICK += ["--tolerance", "0.5"]
 
@@ -46,6 +48,29 @@ def test_a_small_run_on_cifar_leaves_a_record(tmp_path, monkeypatch):
     assert row["plane"] is None
     assert row["test_error"] is None
     assert len(row["slices"]) == 2
+
+
+def test_networks_of_degradation_are_looked_at_from_its_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment.data, "cifar10", toy_cifar)
+    experiment._images.cache_clear()
+    model = nets.CifarResNet(20, residual=False)
+    lying = tmp_path / "runs" / "degradation-short-plain20-3"
+    lying.mkdir(parents=True)
+    weights.save_weights(lying / "model.safetensors", model, net="plain20")
+    words = ["--data", "cifar10", "--runs", str(lying.parent), "--seed", "3"]
+    options = experiment.parse([*QUICK, *words])
+    found, _, _ = experiment.trained("plain20", 3, options)
+    assert all(
+        torch.equal(a, b) for a, b in zip(found.parameters(), model.parameters(), strict=True)
+    )
+    out = tmp_path / "landscape_cifar10.json"
+    words += ["--networks", "plain20", "--plane-points", "0", "--out", str(out)]
+    assert experiment.main([*QUICK, *words]) == 0
+    experiment._images.cache_clear()
+    (row,) = record.load(out)["results"]
+    assert row["network"] == "plain20"
+    with pytest.raises(SystemExit):
+        experiment.parse(["--runs", "runs"])
 
 
 def test_of_the_numbers_tried_the_nearest_loss_is_taken(monkeypatch):
