@@ -205,7 +205,9 @@ def _bars(boxes: list[BarContainer]) -> list[Series]:
 
 def _same_line(one: Series, line: Line2D) -> bool:
     x, y = line.get_data(orig=False)
-    same = one.look == line_look(line) and len(one.x) == len(x)
+    # A line through a single point cannot be seen, and its look has none.
+    look = line_look(line)._replace(line=one.look.line) if len(x) == 1 else line_look(line)
+    same = one.look == look and len(one.x) == len(x)
     return same and np.allclose(one.x, x, atol=0) and np.allclose(one.y, y, atol=0)
 
 

@@ -127,6 +127,12 @@ def test_ranges_and_error_bars_belong_to_their_points(axes):
     assert (bars["name"], bars["from"], bars["to"]) == ("bars", [6.5, 7.75], [7.5, 8.25])
 
 
+def test_a_single_point_has_its_error_bar(axes):
+    axes.errorbar([3], [7], [0.5], color=GREY, marker="o", label="one")
+    (bar,) = panel(axes)["series"]
+    assert (bar["name"], bar["x"], bar["from"], bar["to"]) == ("one", [3], [6.5], [7.5])
+
+
 def test_a_range_goes_to_the_mark_that_lies_in_it(axes):
     lines = {"style :": (50, 60), "style -": (5, 6)}
     for middles in lines.values():

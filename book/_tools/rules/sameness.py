@@ -19,6 +19,7 @@ PREFIX = "lib:"
 EXEMPT: dict[str, str] = {
     "A1_paper_tables": "counts what the library's networks have and cost",
     "A2_cost_of_many_gpus": "models what many GPUs cost; no part of the library is built there",
+    "A4_speed_run": "builds a network of its own, which the library does not have",
     "13_degradation": "reads records of experiments; it uses the library and builds none of it",
     "14_your_own_pictures": "uses the library on a folder of pictures, as a reader of it would",
     "22_serving": "shows a request by hand, and asks a server; the library runs it",
