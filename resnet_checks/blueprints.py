@@ -4,6 +4,7 @@ An equation's names are x, the layers and, in `out`, F and s: what the branch an
 hand to the addition. A new kind of block is a new blueprint; the engine knows none by name.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from types import CodeType
@@ -51,6 +52,8 @@ class Blueprint:
         layers: the branch's layers by name, in order.
         branch: the equation of F; empty for a shortcut alone.
         out: the equation of what comes out.
+        mistakes: equations of what may come out in its place, by the key of what is then said;
+            `activation` in one stands for any that is known.
         projection: the shortcut's layers where it projects. The last one's output is s.
         strided: the convolutions that may have the stride, the usual one first.
         projects: "changed" where the shape changes, "always" or "never".
@@ -61,6 +64,7 @@ class Blueprint:
     layers: dict[str, Layer] = field(default_factory=dict)
     branch: str = ""
     out: str = "s"
+    mistakes: dict[str, str] = field(default_factory=dict)
     projection: dict[str, Layer] = field(default_factory=dict)
     strided: tuple[str, ...] = ("first",)
     projects: str = "changed"
@@ -84,8 +88,8 @@ def dense(reads: str, width: float | None = 1) -> Layer:
     return Layer(LINEAR, reads, width=width)
 
 
-def evaluate(equation: str, values: dict[str, Tensor]) -> Tensor:
-    """The value of an equation's right side, where every name stands for a value."""
+def evaluate(equation: str, values: Mapping[str, Any]) -> Tensor:
+    """The value of an equation's right side, where every name stands for a value or a function."""
     return eval(_compiled(equation), {"__builtins__": {}, **_FUNCTIONS}, values)
 
 
@@ -151,6 +155,15 @@ SQUEEZE_EXCITATION = replace(
         "excite": dense("relu(squeeze)"),
     },
     branch="norm_second * sigmoid(excite)",
+    mistakes={
+        "gate without sigmoid": "relu(norm_second * excite + s)",
+        "gate is activation": "relu(norm_second * activation(excite) + s)",
+        "gate unused": "relu(norm_second + s)",
+        "gate added": "relu(norm_second + sigmoid(excite) + s)",
+        "gate alone": "relu(sigmoid(excite) + s)",
+        "gate on shortcut": "relu(norm_second + sigmoid(excite) * s)",
+        "gate on sum": "relu((norm_second + s) * sigmoid(excite))",
+    },
 )
 STEM = Blueprint(
     "stem",

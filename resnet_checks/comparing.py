@@ -25,6 +25,7 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "hard swish": F.hardswish,
     "softplus": F.softplus,
     "sigmoid": torch.sigmoid,
+    "hard sigmoid": F.hardsigmoid,
     "tanh": torch.tanh,
 }
 

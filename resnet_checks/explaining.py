@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from resnet_checks.blueprints import evaluate
-from resnet_checks.comparing import equal, mixture, name_activation
+from resnet_checks.comparing import activations, equal, mixture, name_activation
 
 _FORMS = (
     "relu(F) + s",
@@ -47,6 +47,18 @@ def explain_output(
         others: further values by name.
     """
     return next(_explanations(result, f, s, others), None)
+
+
+def explain_mistake(
+    result: Tensor, mistakes: Mapping[str, str], values: Mapping[str, Tensor]
+) -> Explanation | None:
+    """The first of a blueprint's mistakes that makes the result; None where none does."""
+    known = activations() | {"softmax": lambda x: x.softmax(1)}
+    for form, equation in mistakes.items():
+        for name in known if "activation" in equation else [""]:
+            if equal(result, evaluate(equation, {**values, "activation": known.get(name)})):
+                return Explanation(form, {"activation": name})
+    return None
 
 
 def _explanations(

@@ -23,8 +23,9 @@ __all__ = ["residual_formula"]
 
 _FORMULA = Blueprint("formula", branch="F", out="F + s")
 
-# An image batch first: with that many values, no two formulas agree by chance.
-_SHAPES = {"images": (2, 3, 4, 5), "vector": (6,), "number": ()}
+# Images first: with that many values, no two formulas agree by chance.
+_IMAGES = (2, 3, 4, 5)
+_OTHERS: dict[str, tuple[int, ...]] = {"one image": (1, 3, 4, 5), "vector": (6,), "number": ()}
 
 
 class _Branch(nn.Module):
@@ -48,7 +49,7 @@ def residual_formula(make: Callable) -> Report:
     """Check that `make(branch)` builds a module, or a function, that computes F(x) + x.
 
     He et al. 2015, eq. 1. The branch F is an `nn.Module` that keeps shapes; the check brings its
-    own and tries images, a vector and a single number.
+    own and tries images, one image, a vector and a single number.
 
     Args:
         make: the reader's class or function, called as `make(branch)`.
@@ -73,7 +74,7 @@ def _steps(make: Callable) -> Iterator[str]:
 
 
 def _questions(module: Callable, branch: _Branch) -> Iterator[str]:
-    images = random_values(*_SHAPES["images"])
+    images = random_values(*_IMAGES)
     run = _run(module, branch, images, "images")
     second = output_of(module, images, seed=1)
     if second is not None and not equal(run.output, second):
@@ -115,7 +116,8 @@ def _run(module: Callable, branch: _Branch, x: Tensor, name: str) -> Run:
         raise failed(module, x, run.error, phrase("calling", name=phrase(f"input {name}")))
     check_tensor(run.output, "module")
     if run.output.shape != x.shape:
-        raise fault("shape changed", before=tuple(x.shape), after=tuple(run.output.shape))
+        key = "shape changed for one" if name == "one image" else "shape changed"
+        raise fault(key, before=tuple(x.shape), after=tuple(run.output.shape))
     if run.output.dtype != x.dtype:
         raise fault("dtype", before=x.dtype, after=run.output.dtype)
     if not run.output.isfinite().all():
@@ -153,7 +155,7 @@ def _name_formula(result: Tensor, f: Tensor, x: Tensor, branch: _Branch) -> Faul
 
 
 def _check_other_inputs(module: Callable, branch: _Branch) -> None:
-    inputs = {name: random_values(*shape, seed=1) for name, shape in _SHAPES.items()}
+    inputs = {name: random_values(*shape, seed=1) for name, shape in _OTHERS.items()}
     inputs["double"] = inputs["vector"].double()
     for name, x in inputs.items():
         result = _run(module, branch, x, name).output

@@ -5,12 +5,12 @@ from torch import Tensor
 
 from resnet_checks.blueprints import evaluate
 from resnet_checks.comparing import equal, name_activation
-from resnet_checks.explaining import explain_output
+from resnet_checks.explaining import explain_mistake, explain_output
 from resnet_checks.observing import BATCH_NORM, as_image
 from resnet_checks.phrases import fault, phrase
 from resnet_checks.report import FaultFound
 from resnet_checks.roles import Roles
-from resnet_checks.wording import gap_between, output_fault
+from resnet_checks.wording import gap_between, mistake_fault, output_fault
 
 
 def check_joints(roles: Roles) -> None:
@@ -107,6 +107,9 @@ def _check_output(roles: Roles) -> None:
     if equal(roles.run.output, right := roles.right_output):
         return
     result, s = roles.run.output, phrase("projected x" if roles.shortcut else "x")
+    values = roles.values | {"s": roles.shortcut_output}
+    if mistake := explain_mistake(result, roles.case.blueprint.mistakes, values):
+        raise mistake_fault(roles.case.blueprint, mistake, s)
     found = explain_output(result, roles.branch_output, roles.shortcut_output, _others(roles))
     raise output_fault(roles.case.blueprint, found, s, gap_between(result, right))
 

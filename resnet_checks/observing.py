@@ -116,7 +116,12 @@ def observe(module: Callable, x: Tensor, seed: int = 0, seconds: float | None = 
 
 
 def as_image(values: Tensor) -> Tensor:
-    """Values of one number per channel as an image with one position; images as they are."""
+    """Values of one number per channel as an image with one position; images as they are.
+
+    A row alone is that of a batch of one.
+    """
+    if values.dim() == 1:
+        values = values[None]
     return values[:, :, None, None] if values.dim() == 2 else values
 
 

@@ -90,7 +90,7 @@ def scrambled(module: nn.Module) -> Iterator[None]:
 
 def _scramble(shape: torch.Size, seed: int) -> Tensor:
     values = random_values(*shape, seed=seed)
-    if len(shape) > 1:  # weights: outputs of about the size of the inputs
+    if len(shape) > 1 and len(values):  # weights: outputs of about the size of the inputs
         return values / max(1, values[0].numel()) ** 0.5
     # Scales and shifts: of both signs, not near 0, and large enough to tell ReLU from ReLU6.
     return values + 3 * values.sign()

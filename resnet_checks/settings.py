@@ -5,7 +5,7 @@ from itertools import pairwise
 import torch.nn.functional as F
 
 from resnet_checks.blueprints import Layer
-from resnet_checks.comparing import equal
+from resnet_checks.comparing import equal, name_activation
 from resnet_checks.observing import BATCH_NORM, CONVOLUTION, LINEAR, Call
 from resnet_checks.phrases import fault, joined, phrase
 from resnet_checks.report import FaultFound
@@ -55,6 +55,8 @@ def _check_number(roles: Roles) -> None:
         raise fault("unread", name=ordinals[1], before=ordinals[0])
     if number != len(layers):
         gated = any(layer.kind == LINEAR for layer in layers.values())
+        if gated and any(a.number in b.after for a, b in pairwise(roles.shortcut)):
+            raise fault("gate of x")
         key = "number with gate" if gated else "number 1" if number == 1 else "number"
         raise fault(key, found=number, right=right, block=block)
     for place, (before, call) in enumerate(pairwise(branch)):
@@ -85,6 +87,8 @@ def _in_row(sizes: list[tuple[int, ...]]) -> str:
 
 def _check_width(roles: Roles, name: str, call: Call, layer: Layer) -> None:
     found, block = call.weight.shape[0], roles.case.blueprint.name
+    if not found:
+        raise fault("no width", name=name, channels=roles.case.out_channels)
     if layer.width is None or found == (right := int(layer.width * roles.case.out_channels)):
         return
     last = call is roles.branch[-1] and len(roles.branch) > 1
@@ -155,9 +159,19 @@ def check_norm(roles: Roles, name: str) -> None:
         return
     of_x = layer.reads == "x"
     if call is None:
-        raise fault("no norm of x") if of_x else _missing_norm(roles, layer.reads)
+        raise _missing_norm_of_x(roles) if of_x else _missing_norm(roles, layer.reads)
     if call.weight is None or call.arguments.get("bias") is None:
         raise fault("affine of x" if of_x else "affine", name=not of_x and roles.label(layer.reads))
+
+
+def _missing_norm_of_x(roles: Roles) -> FaultFound:
+    x, first = roles.run.x, roles.branch[0]
+    norms = [norm for norm in roles.run.of_kind(BATCH_NORM) if norm.number in first.after]
+    if not norms:
+        return fault("no norm of x")
+    if activation := name_activation(norms[0].input, x):
+        return fault("norm of x behind activation", activation=activation)
+    return fault("norm of x reads other")
 
 
 def _missing_norm(roles: Roles, name: str) -> FaultFound:
@@ -166,13 +180,14 @@ def _missing_norm(roles: Roles, name: str) -> FaultFound:
     of_x = None if begins_with_norm else roles.norm_on(roles.run.x)
     if of_x and roles.branch and equal(roles.branch[0].input, F.relu(of_x.output)):
         return fault("pre-activation", block=phrase(roles.case.blueprint.name))
+    order = phrase("norm first" if begins_with_norm else "convolution first")
     for norm in roles.run.norms:
         if norm.kind != BATCH_NORM and equal(norm.input, convolution.output):
             return fault("other norm", kind=phrase(norm.kind).capitalize(), name=label)
         if equal(norm.input, F.relu(convolution.output)):
-            return fault("norm behind relu", name=label)
+            return fault("norm behind relu", name=label, order=order)
         if equal(norm.output, convolution.input) and norm not in roles.calls.values():
-            return fault("norm before", name=label)
+            return fault("norm before", name=label, order=order)
         if _reads_sum(roles, norm, convolution):
             return fault("norm of sum", name=label)
     return fault("no norm", name=label)

@@ -1,11 +1,10 @@
 """Is the reader's shortcut, without the block around it, option A, B or C of He et al. 2015?"""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from torch import Tensor, nn
 
-from resnet_checks.block import ARGUMENTS, cases, within
+from resnet_checks.block import ARGUMENTS, cases, check_one_odd, within
 from resnet_checks.blueprints import SHORTCUTS
 from resnet_checks.building import check_repeatable, in_eval_mode, prepared, run_once
 from resnet_checks.comparing import (
@@ -86,8 +85,11 @@ def _check_case(make: Callable, case: Case, option: str) -> str:
             check(case, x, training=False)
         place = _place(roles)
         check_gradient(roles, None if case.projects else lambda x: padded(x, case)[place])
-        odd = replace(case, height=7, width=5)
-        check(odd, like_parameters(random_values(*odd.input_shape), module))
+
+        def check_again(case: Case) -> None:
+            check(case, like_parameters(random_values(*case.input_shape), module))
+
+        check_one_odd(check_again, case)
         number = check_parameters(module, roles.run, "shortcut")
     return _describe(case, place, number)
 

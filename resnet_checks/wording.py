@@ -29,6 +29,8 @@ def output_fault(
         hint: where to look; None is the end of forward.
     """
     right = in_words(blueprint.out, s)
+    if found is None and blueprint.mistakes:
+        hint = _at_gate(right)
     hint = phrase("end", right=right) if hint is None else hint or None
     if found is None:
         key = "output" if blueprint.layers else "result"
@@ -42,6 +44,15 @@ def output_fault(
     key = f"{blueprint.out} ≠ {found.form}"
     names = {"s": s, "order": order, "block": block, "right": right}
     return fault(key, hint=hint, **names, **found.fields)
+
+
+def mistake_fault(blueprint: Blueprint, found: Explanation, s: str) -> FaultFound:
+    """The fault of an output that is one of the blueprint's mistakes."""
+    return fault(found.form, hint=_at_gate(in_words(blueprint.out, s)), **found.fields)
+
+
+def _at_gate(right: str) -> str:
+    return phrase("end with gate", right=right)
 
 
 def sum_fault(a: float, b: float, s: str, hint: str | None, whole: str = "{}") -> FaultFound:

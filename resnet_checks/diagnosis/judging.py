@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from resnet_checks.diagnosis.findings import Fact, Finding, Remarks, Unseen
+from resnet_checks.diagnosis.findings import Fact, Finding, Remark, Remarks, Unseen
 from resnet_checks.diagnosis.watching import NORMS, Fit, Sight
 
 FEWEST = 16
@@ -14,6 +14,9 @@ FEWEST = 16
 
 FARTHEST_SHIFT, FARTHEST_STRETCH = 0.7, 1.7
 """What separates running statistics that fit the batch from those that do not."""
+
+FEWEST_CLASSES = 2.5
+"""A batch of no more classes, or of no more than half of all, says too little of statistics."""
 
 MOST_SILENT = 0.9
 """Share of a layer's input channels that may be silent."""
@@ -99,7 +102,9 @@ def has_moved(model: nn.Module) -> bool:
     return any(bool((tensor != tensor[:1]).any()) for tensor in tensors)
 
 
-def look_at_statistics(fits: dict[str, Fit], moved: bool, images: int) -> Remarks:
+def look_at_statistics(
+    fits: dict[str, Fit], moved: bool, labels: Tensor | None, images: int, classes: int
+) -> Remarks:
     """Do the running statistics fit the batch?"""
     if not fits:
         return
@@ -108,19 +113,36 @@ def look_at_statistics(fits: dict[str, Fit], moved: bool, images: int) -> Remark
     elif images < FEWEST:
         yield Unseen(f"whether the running statistics fit: {FEWEST} images or more are needed")
     else:
-        yield _of_fits(fits)
+        yield _of_fits(fits, _held(labels), classes)
 
 
-def _of_fits(fits: dict[str, Fit]) -> Finding | Fact:
+def _held(labels: Tensor | None) -> float | None:
+    """How many classes, all equally often, would mix as these do; one that is rare counts little.
+
+    It is 1 over the chance that two labels agree.
+    """
+    if labels is None:
+        return None
+    shares = labels.unique(return_counts=True)[1].double() / len(labels)
+    return 1 / shares.square().sum().item()
+
+
+def _of_fits(fits: dict[str, Fit], held: float | None, classes: int) -> Remark:
     shift, stretch = (max(getattr(f, key) for f in fits.values()) for key in ("shift", "stretch"))
     text = f"means up to {shift:.2g} deviations off, deviations up to {stretch:.2g} times off"
     bad = [n for n, f in fits.items() if f.shift > FARTHEST_SHIFT or f.stretch > FARTHEST_STRETCH]
     if not bad:
         return Fact(f"the running statistics fit the batch: {text}")
+    if held is not None and classes > 1 and held <= min(classes / 2, FEWEST_CLASSES):
+        return Unseen(
+            f"whether the running statistics fit: the labels amount to {held:.2g} of {classes} "
+            "classes, too few to stand for the training images"
+        )
     counts = [f.counted for f in fits.values() if f.counted is not None]
     counted = f"; batches they have seen: {min(counts)}" if counts else ""
     early = bad[0] == next(iter(fits))
     cause = "other images than these" if early else "too few batches, or older weights"
+    cause += "; or the batch holds few classes, which labels would tell" if held is None else ""
     return Finding(
         "statistics",
         f"the running statistics do not fit the batch, from {bad[0]} on ({text}{counted}): they "

@@ -86,7 +86,8 @@ def _run(model: nn.Module, images: Tensor, labels: Tensor | None, residual: bool
         yield Finding("error", f"images of {tuple(images.shape)} do not go through: {said[0]}")
         return
     moved = judging.has_moved(model)
-    yield from judging.look_at_statistics(sight.fits, moved, len(images))
+    classes = sight.scores.shape[1] if sight.scores is not None and sight.scores.dim() == 2 else 0
+    yield from judging.look_at_statistics(sight.fits, moved, labels, len(images), classes)
     yield from judging.look_at_silence(sight.silent, len(images))
     if sight.smallest:
         yield Fact(f"the last convolution looks at {sight.smallest} positions")

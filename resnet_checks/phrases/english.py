@@ -47,6 +47,7 @@ _NAMES: Entries = {
     "channels changed": "where only the channels change",
     "stride changed": "where only the stride changes",
     "input of": "for an input of {height}×{width}",
+    "one image": "for a batch of one image",
     "x": "x",
     "projected x": "projection(x)",
     "meta": "on the meta device, without values",
@@ -148,6 +149,8 @@ _RUNS: Entries = {
     "in eval": "In eval mode: {fault}",
     "concatenated": "The output has the shape {found}, not {right}. It looks as if F(x) and x were "
     "concatenated, not added.",
+    "hint one image": "Look for squeeze(), which drops the batch too, and for code that depends on "
+    "the number of images.",
     "hint super": "Call super().__init__() first in the constructor.",
     "hint forward": "Give the class a method named forward, at the same indentation as __init__.",
     "hint module called": "An imported module is called there. F is torch.nn.functional: call the "

@@ -65,6 +65,7 @@ FORMULA: Entries = {
     "one argument": "It gets one argument, the branch.",
     "input images": "a batch of images",
     "input vector": "a vector",
+    "input one image": "a batch of one image",
     "input number": "a single number",
     "input double": "double precision",
     "calling": "Calling the module on {name}",
@@ -81,6 +82,10 @@ FORMULA: Entries = {
     "shape changed": (
         "The shape changed from {before} to {after}.",
         "F(x) and x are added, value by value: not concatenated, not averaged.",
+    ),
+    "shape changed for one": (
+        "For a batch of one image the shape changed from {before} to {after}.",
+        "Look for squeeze(), which drops the batch too.",
     ),
     "result not finite": "Some values of the result are NaN or infinite.",
     "x changed": (

@@ -3,7 +3,7 @@
 Entries = dict[str, str | tuple[str, str]]
 
 _DETACH = "Look for detach, .data or no_grad."
-_ORDER = "The order is convolution, batch norm, ReLU."
+_NORM_FIRST = "The order is batch norm, ReLU, convolution."
 _SEEN = "Only nn.BatchNorm2d and F.batch_norm are seen."
 _SHRINKS = (
     "The projection has stride {found}, though stride {stride} was asked for: {kind} pooling "
@@ -19,6 +19,8 @@ LAYERS: Entries = {
     "number": "The branch has {found} convolutions. In a {block} it has {right}.",
     "number with gate": "The branch has {found} layers that mix channels, convolutions and linear "
     "ones. In a {block} it has {right}: two convolutions, and the gate's two linear layers.",
+    "gate of x": "The gate is computed from x. It should be computed from what the branch puts "
+    "out.",
     "unread": (
         "The {name} convolution does not read what the {before} one puts out.",
         "Look at the variable that the {name} convolution is called on.",
@@ -45,6 +47,7 @@ LAYERS: Entries = {
     "groups": "The {name} is split into groups. It should have groups=1.",
     "other groups": "The {name} has groups={found}. It should have groups={right}.",
     "width": "The {name} puts out {found} channels, not {right}.",
+    "no width": "The {name} puts out no channels where the block has {channels}.",
     "width as output": "The {name} puts out {found} channels, not {right}. The middle of a {block} "
     "is as wide as its output.",
     "width of quarter": (
@@ -81,8 +84,10 @@ LAYERS: Entries = {
         "Look for affine=False.",
     ),
     "other norm": "{kind} follows the {name}. It should be batch norm.",
-    "norm behind relu": f"The batch norm after the {{name}} stands behind the ReLU. {_ORDER}",
-    "norm before": f"The batch norm stands before the {{name}}. {_ORDER}",
+    "norm behind relu": "The batch norm after the {name} stands behind the ReLU. {order}",
+    "norm before": "The batch norm stands before the {name}. {order}",
+    "convolution first": "The order is convolution, batch norm, ReLU.",
+    "norm first": _NORM_FIRST,
     "norm of sum": "The addition comes before the batch norm of the {name}. It belongs after it: "
     "the batch norm is part of F(x).",
     "no norm": (
@@ -90,6 +95,10 @@ LAYERS: Entries = {
         f"Each convolution has one directly behind it. {_SEEN}",
     ),
     "no norm of x": ("There is no batch norm before the first convolution.", _SEEN),
+    "norm of x behind activation": "{activation} stands before the first batch norm. "
+    f"{_NORM_FIRST}",
+    "norm of x reads other": "The batch norm before the first convolution does not read the "
+    "block's input x as it came.",
     "shared norm": (
         "The {earlier} and the {name} share one batch norm. Each needs its own: their means and "
         "variances differ.",

@@ -8,6 +8,7 @@ from torch import nn
 
 import resnet_checks as checks
 from resnet_lib import blocks, variants
+from resnet_lib.variants import PreActBlock as PreAct
 
 
 class Later(nn.Module):
@@ -48,6 +49,42 @@ def planted(kind, **methods):
     return type("Planted", (kind,), methods)
 
 
+def gated(branch):
+    """The gated block where F(x) is `branch(block, f, x)`, and f comes without its gate."""
+
+    def forward(block, x):
+        return F.relu(branch(block, block.branch(x), x) + block.downsample(x))
+
+    return planted(Gated, forward=forward)
+
+
+def ending(last):
+    """The gated block whose gate ends with `last` in place of the sigmoid."""
+    return gated(lambda b, f, x: f * last(b.gate(f).logit()))
+
+
+def squeezing(factor):
+    """Makes the gated block whose gate is `factor` times as narrow in the middle."""
+
+    class Squeezing(Gated):
+        def __init__(self, c_in, c_out, stride):
+            super().__init__(c_in, c_out, stride)
+            self.squeeze = nn.Linear(c_out, c_out // factor)
+            self.excite = nn.Linear(c_out // factor, c_out)
+
+    return Squeezing
+
+
+def gated_sum(block, x):
+    f = block.branch(x)
+    return block.gate(f) * F.relu(f + block.downsample(x))
+
+
+def gated_shortcut(block, x):
+    f = block.branch(x)
+    return F.relu(f + block.gate(f) * block.downsample(x))
+
+
 def library_gate(*sizes):
     return variants.GatedBlock(*sizes, gate=lambda c: variants.SqueezeExcitation(c, 2))
 
@@ -59,6 +96,22 @@ def projects_x(block, x):
 
 LATER = [
     (blocks.BasicBlock, "There is no batch norm before the first convolution"),
+    (
+        planted(PreAct, forward=lambda b, x: PreAct.forward(b, F.relu(x))),
+        "ReLU stands before the first batch norm. The order is batch norm, ReLU, convolution.",
+    ),
+    (
+        planted(Later, forward=lambda b, x: b.b(F.relu(b.nb(b.a(b.na(F.silu(x)))))) + x),
+        "SiLU stands before the first batch norm",
+    ),
+    (
+        planted(Later, forward=lambda b, x: Later.forward(b, x + 1)),
+        "The batch norm before the first convolution does not read the block's input x",
+    ),
+    (
+        planted(Later, forward=lambda b, x: b.b(b.nb(F.relu(b.a(F.relu(b.na(x)))))) + x),
+        "stands behind the ReLU. The order is batch norm, ReLU, convolution.",
+    ),
     (
         planted(Later, forward=lambda b, x: F.relu(Later.forward(b, x))),
         "A ReLU stands after the addition. In a pre-activation block nothing does",
@@ -111,10 +164,18 @@ GATED = [
         planted(Gated, forward=lambda b, x: (lambda f: f * b.gate(f) + x)(b.branch(x))),
         "The ReLU after the addition is missing",
     ),
-    (
-        planted(Gated, forward=lambda b, x: (lambda f: F.relu(f + b.gate(f) + x))(b.branch(x))),
-        "The output differs from ReLU(F(x) + x)",
-    ),
+    (squeezing(32), "The first linear layer puts out no channels where the block has 16"),
+    (ending(lambda g: g), "The gate has no sigmoid"),
+    (ending(F.hardsigmoid), "The gate ends with hard sigmoid"),
+    (ending(lambda g: g.softmax(1)), "The gate ends with softmax"),
+    (ending(torch.tanh), "The gate ends with tanh"),
+    (gated(lambda b, f, x: (b.gate(f), f)[1]), "The gate is never multiplied in"),
+    (gated(lambda b, f, x: f * b.gate(x)), "The gate is computed from x"),
+    (gated(lambda b, f, x: f + b.gate(f)), "The gate is added to the branch"),
+    (gated(lambda b, f, x: b.gate(f)), "The gate stands in place of the branch"),
+    (planted(Gated, forward=gated_sum), "The gate multiplies the sum"),
+    (planted(Gated, forward=gated_shortcut), "The gate multiplies the shortcut"),
+    (gated(lambda b, f, x: f - f * b.gate(f)), "The output differs from ReLU(F(x) + x)"),
     (
         planted(
             Gated,
@@ -128,6 +189,7 @@ CASES = [(checks.pre_activation_block, *row) for row in LATER]
 CASES += [(checks.squeeze_excitation_block, *row) for row in GATED]
 
 
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
 @pytest.mark.parametrize(("check", "make", "words"), CASES)
 def test_fault_is_found(check, make, words):
     report = check(make)
@@ -142,10 +204,15 @@ def test_right_pre_activation_block_passes(make):
     assert "the output is F(x) + x, and x is left as it was" in report.passed_checks
 
 
-@pytest.mark.parametrize("make", [Gated, library_gate])
+@pytest.mark.parametrize("make", [Gated, library_gate, squeezing(16)])
 def test_right_gated_block_passes(make):
     report = checks.squeeze_excitation_block(make)
     assert report.passed, report.fault
+
+
+def test_unknown_fault_of_a_gate_is_not_looked_for_at_the_end():
+    report = checks.squeeze_excitation_block(gated(lambda b, f, x: f - f * b.gate(f)))
+    assert report.hint.startswith("Look at the gate.")
 
 
 def test_other_blocks_are_not_basic_blocks():

@@ -113,6 +113,28 @@ def test_trained_weights_on_their_digits_raise_no_alarm(train):
     assert any("answers are right" in fact for fact in found.facts)
 
 
+@pytest.mark.parametrize("train", [True, False], ids=["train", "eval"])
+@pytest.mark.parametrize("kept", [*range(10), (3, 8)], ids=str)
+def test_digits_of_few_classes_are_no_old_statistics(kept, train):
+    x, labels = digits()
+    chosen = torch.isin(labels, torch.tensor(kept))
+    x, labels = x[chosen], labels[chosen]
+    model, purpose = weights.resnet8("digits").train(train), "training" if train else "use"
+    assert "labels would tell" in str(checks.diagnose(model, x))
+    for told in (purpose, None):
+        found = checks.diagnose(model, x, labels, purpose=told)
+        assert found, found
+        assert any("too few to stand for the training images" in text for text in found.unseen)
+
+
+def test_old_statistics_are_named_where_labels_are_many_or_of_all_classes():
+    x, labels = digits()
+    model = weights.resnet8("digits").eval()
+    with_old_statistics(model)
+    for chosen in (labels >= 0, labels < 3):
+        assert "statistics" in checks.diagnose(model, x[chosen], labels[chosen]).kinds
+
+
 @pytest.mark.parametrize(("net", "name"), TRAINED)
 def test_trained_weights_on_cifar_raise_no_alarm(net, name):
     try:
