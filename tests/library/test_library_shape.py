@@ -1,6 +1,7 @@
 """The library keeps its shape: floors, small files, short functions, public things documented."""
 
 import ast
+import importlib
 import json
 import re
 import tomllib
@@ -206,3 +207,11 @@ def test_colours_are_six_hex_digits():
     wrong = {k: v for k, v in colours.items() if not re.fullmatch("#[0-9a-f]{6}", v)}
     assert not wrong, f"colors.json: write {wrong} as # and six hex digits, in lower case."
     assert len(set(colours.values())) == len(colours), "colors.json: two ideas share a colour."
+
+
+def test_checks_are_still_found_where_they_were():
+    from resnet_lib import checks
+
+    assert checks is importlib.import_module("resnet_checks")
+    with pytest.raises(ImportError, match="anything"):
+        from resnet_lib import anything  # noqa: F401
