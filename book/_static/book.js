@@ -1,7 +1,10 @@
 // A formula wider than the page scrolls in its own box; let the arrow keys do it too.
 function letKeysScroll() {
-  for (const box of document.querySelectorAll("div.math")) {
-    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+  const boxes = [...document.querySelectorAll("div.math")];
+  // All are measured before the first is changed: each change in between would lay the page out.
+  const wide = boxes.map(box => box.scrollWidth > box.clientWidth);
+  for (const [i, box] of boxes.entries()) {
+    if (wide[i]) box.tabIndex = 0;
     else box.removeAttribute("tabindex");
   }
 }
@@ -26,11 +29,12 @@ function inBox(image) {
   return box;
 }
 function offerFullSize() {
-  for (const image of document.querySelectorAll("div.cell_output img[width]")) {
-    if (image.closest(".living.is-alive")) continue; // another figure has taken its place
-    // The room, not the picture: one further down is not loaded yet and has no width of its own.
-    const room = image.closest("div.cell_output").clientWidth;
-    const isSmall = Number(image.getAttribute("width")) > 1.25 * room;
+  const images = [...document.querySelectorAll("div.cell_output img[width]")]
+    .filter(image => !image.closest(".living")?.living); // another figure takes its place
+  // The room, not the picture: one further down is not loaded yet and has no width of its own.
+  const rooms = images.map(image => image.closest("div.cell_output").clientWidth);
+  for (const [i, image] of images.entries()) {
+    const isSmall = Number(image.getAttribute("width")) > 1.25 * rooms[i];
     const box = image.closest(".figure-box") ?? (isSmall ? inBox(image) : null);
     if (box) box.nextElementSibling.hidden = !isSmall;
   }

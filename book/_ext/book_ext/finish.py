@@ -18,6 +18,7 @@ REDIRECT = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <title>{title}</title>
+<link rel="icon" href="_static/favicon.svg">
 <meta http-equiv="refresh" content="0; url={page}">
 <p><a href="{page}">{title}</a></p>
 </html>

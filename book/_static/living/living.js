@@ -81,12 +81,19 @@
       Object.assign(this, { paint, aims, limits, names });
       this.limit();
       this.now = aims(this.state);
-      this.show();
-      box.classList.add("is-alive");
+      this.size = { width: 0, height: 0 };
       box.living = this; // tests ask it for states by the thousand
-      box.addEventListener("input", () => this.change());
+      box.addEventListener("input", () => {
+        this.touched = true;
+        this.change();
+      });
       box.addEventListener("keydown", (event) => this.leaf(event));
-      new ResizeObserver(() => this.show()).observe(this.drawing);
+      // It tells the first size too. To ask for it here would lay the whole page out once more.
+      new ResizeObserver(([{ contentRect }]) => {
+        this.size = contentRect;
+        this.show();
+        box.classList.add("is-alive"); // drawn: now it takes the still picture's place
+      }).observe(this.drawing);
     }
 
     // The values of a slider and their texts; the points of a curve share one scale.
@@ -160,7 +167,7 @@
         control.setAttribute("aria-valuetext", text);
         control.nextElementSibling.textContent = text;
       }
-      const { width, height } = this.drawing.getBoundingClientRect();
+      const { width, height } = this.size;
       if (!width) return; // not laid out yet; the observer calls again
       const { state, now } = this;
       const { shapes, alt, said, slots = {} } = this.paint({ state, now, width, height });
@@ -177,7 +184,7 @@
       const sentence = this.box.querySelector(".living-said");
       if (sentence.textContent === words) return;
       sentence.textContent = words;
-      if (!this.box.classList.contains("is-alive")) return;
+      if (!this.touched) return;
       clearTimeout(this.timer);
       this.timer = setTimeout(() => {
         this.box.querySelector(".living-told").textContent = Living.spoken(words);
