@@ -141,5 +141,4 @@ def figure(root, which="depth"):
         table=table(data, names),
         high=320,
         data=data,
-        takes_place=False,
     )
