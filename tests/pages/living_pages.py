@@ -46,7 +46,10 @@ PAINT = """([name, states, width, height, withPaths]) => {
 
 
 def figure_on(page, name):
-    return page.locator(f'[data-living="{name}"]')
+    """The figure, once it has come alive: it draws for the first time when its size is known."""
+    figure = page.locator(f'[data-living="{name}"]')
+    figure.and_(page.locator(".is-alive")).wait_for()
+    return figure
 
 
 def painted(page, name, states, width=640, height=420, paths=False):

@@ -171,6 +171,7 @@ def visit(html, browser, request):
     page.watch = page_checks.Watch(page, address)
     page.goto(address)
     page.evaluate("document.fonts.ready.then(() => true)")
+    figure_on(page, figure)
     yield page, figure, ASKED.get((name, figure), figure)
     context.close()
 
@@ -283,7 +284,7 @@ def test_where_a_script_fails_the_picture_stands(served, open_page, script):
     page = open_page("about:blank")
     page.route(f"**/living/{script}.js*", lambda route: route.fulfill(status=404))
     page.goto(f"{served}/{CHAPTER}.html")
-    box = figure_on(page, "one-number")
+    box = page.locator('[data-living="one-number"]')
     assert box.locator(".living-still img").is_visible()
     assert not box.locator(".living-controls").is_visible()
 
@@ -299,6 +300,8 @@ def test_nothing_jumps_when_it_comes_alive(served, open_page, name):
             page.unroute("**/living/living.js*")
         page.goto(f"{served}/{name}.html")
         page.evaluate("document.fonts.ready.then(() => true)")
+        if not fails:
+            page.wait_for_function("!document.querySelector('.living:not(.is-alive)')")
         for width in (1280, 360):
             page.set_viewport_size({"width": width, "height": 900})
             for box in page.locator("[data-living]").all():

@@ -13,7 +13,7 @@ import torchvision
 from book_ext import living
 from book_ext.living.architecture import IMAGE, NETWORKS, PARTS, SIZES, USUAL
 from building import ROOT
-from living_pages import painted
+from living_pages import figure_on, painted
 from torch import nn
 
 from resnet_lib import nets, probes
@@ -241,7 +241,7 @@ def is_amount(text, value):
 
 def test_way_says_its_layers(html, open_page):
     page = open_page((html / f"{FIVE}.html").as_uri())
-    box = page.locator('[data-living="architecture"]')
+    box = figure_on(page, "architecture")
     said = box.locator(".living-said")
     assert said.inner_text().endswith(
         "Gradient: 2 paths from the loss reach it, 4 leave it; "
@@ -279,11 +279,11 @@ def test_table_is_torchvisions():
 
 def test_widths_are_the_shares(page):
     rects = "svg => [...svg.querySelectorAll('rect')].slice(0, 6).map(r => r.width.baseVal.value)"
-    drawing = page.locator('[data-living="architecture"] .living-drawing')
+    drawing = figure_on(page, "architecture").locator(".living-drawing")
     rows = measured("18", 224)
     names = ["conv1", *STAGES.values(), "fc"]
     for place, label in ((1, "parameters"), (2, "multiply-adds")):
-        page.locator('[data-living="architecture"]').get_by_label(label, exact=True).evaluate(
+        figure_on(page, "architecture").get_by_label(label, exact=True).evaluate(
             "radio => radio.click()"
         )
         widths = drawing.evaluate(rects)
@@ -295,7 +295,7 @@ def test_widths_are_the_shares(page):
 
 def test_click_and_keys_open_the_same(html, open_page):
     page = open_page((html / f"{FIVE}.html").as_uri())
-    box = page.locator('[data-living="architecture"]')
+    box = figure_on(page, "architecture")
     said = box.locator(".living-said")
     box.locator(".living-drawing rect").nth(3).click()
     assert said.inner_text().startswith("stage 3, block 1, conv1 3×3, stride 2: puts out 256")
@@ -309,7 +309,7 @@ def test_click_and_keys_open_the_same(html, open_page):
 
 def test_choices_have_names_and_sizes_have_stops(html, open_page):
     page = open_page((html / f"{FIVE}.html").as_uri())
-    box = page.locator('[data-living="architecture"]')
+    box = figure_on(page, "architecture")
     layer, block, size = (
         box.get_by_label(n, exact=True) for n in ("layer", "block", "image, pixels")
     )
@@ -350,7 +350,7 @@ def test_choices_have_names_and_sizes_have_stops(html, open_page):
 
 def test_sliders_end_with_what_is_there(html, open_page):
     page = open_page((html / f"{FIVE}.html").as_uri())
-    box = page.locator('[data-living="architecture"]')
+    box = figure_on(page, "architecture")
     block = box.get_by_label("block", exact=True)
     box.get_by_label("152", exact=True).check()
     for part, last in (("stage 3", 36), ("stage 1", 3)):

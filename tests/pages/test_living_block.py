@@ -12,7 +12,7 @@ import torch
 from book_ext import living
 from book_ext.living.block_calculator import BYTES, CHANNELS, IMAGES, OUT_CHANNELS, SIZES
 from building import ROOT
-from living_pages import painted
+from living_pages import figure_on, painted
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import conv_flop_count
@@ -228,7 +228,7 @@ def test_whole_blocks_say_the_same_as_their_parts():
 
 def test_shares_are_those_of_the_multiply_adds(html, open_page):
     page = open_page((html / "chapters/06_bottleneck_depths.html").as_uri())
-    box = page.locator('[data-living="block-calculator"]')
+    box = figure_on(page, "block-calculator")
     shares = "svg => [...svg.textContent.matchAll(/weights · ([\\d.]+) %/g)].map(m => m[1])"
     drawing = box.locator(".living-drawing")
     work = [256 * 64, 9 * 64 * 64, 64 * 256]  # chapter 06's bottleneck, by hand
@@ -266,5 +266,5 @@ def test_it_starts_where_the_page_says(html, open_page):
     }
     for name, words in starts.items():
         page = open_page((html / f"{name}.html").as_uri())
-        drawing = page.locator('[data-living="block-calculator"] .living-drawing')
+        drawing = figure_on(page, "block-calculator").locator(".living-drawing")
         assert drawing.get_attribute("aria-label").startswith(words)
