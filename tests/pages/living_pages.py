@@ -48,7 +48,7 @@ PAINT = """([name, states, width, height, withPaths]) => {
 def figure_on(page, name):
     """The figure, once it has come alive: it draws for the first time when its size is known."""
     figure = page.locator(f'[data-living="{name}"]')
-    figure.and_(page.locator(".is-alive")).wait_for()
+    figure.and_(page.locator(".is-alive")).wait_for(state="attached")
     return figure
 
 

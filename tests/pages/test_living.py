@@ -269,7 +269,7 @@ def test_without_javascript_picture_and_table_stand(html, browser, name, figure)
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto((html / f"{name}.html").as_uri())
-    box = figure_on(page, figure)
+    box = page.locator(f'[data-living="{figure}"]')
     if living.figure(figure, ROOT).takes_place:
         assert box.locator(".living-still").locator("img, svg").first.is_visible()
     assert not box.locator(".living-controls").is_visible()
