@@ -18,6 +18,7 @@ file, `record.schema.json`, says the same to a machine; the tests hold every rec
 import json
 import os
 import platform
+import shlex
 import subprocess
 import time
 from datetime import UTC, datetime
@@ -171,7 +172,7 @@ def command(experiment: str, configuration: dict) -> str:
             raise ValueError(f"--{name.replace('_', '-')} is None: write the value that is meant")
         values = value if isinstance(value, list) else [value]
         words += [f"--{name.replace('_', '-')}", *map(str, values)]
-    return " ".join(words)
+    return shlex.join(words)
 
 
 def commit(root: Path = ROOT) -> dict | None:
