@@ -342,5 +342,6 @@ def test_a_record_is_there_only_if_its_options_are_the_same(tmp_path):
 def test_a_command_says_every_option():
     said = record.command("tried", {"first_seed": 3, "networks": ["a", "b"]})
     assert said == "python experiments/tried.py --first-seed 3 --networks a b"
+    assert record.command("tried", {"cases": ["all", "no crops"]}).endswith(" all 'no crops'")
     with pytest.raises(ValueError, match="--first-seed is None"):
         record.command("tried", {"first_seed": None})
